@@ -1,0 +1,12 @@
+const preset = require('./jest.preset.cjs');
+
+/** @type {import('jest').Config} */
+module.exports = {
+  ...preset,
+  rootDir: __dirname,
+  testMatch: ['<rootDir>/{libs,apps,tools}/**/*.{spec,race,e2e}.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.nx', '<rootDir>/.symbolon'],
+  globalSetup: '<rootDir>/libs/testing/src/global-setup.ts',
+  globalTeardown: '<rootDir>/libs/testing/src/global-teardown.ts',
+  testTimeout: 30_000,
+};
