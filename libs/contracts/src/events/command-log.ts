@@ -1,0 +1,37 @@
+import type { Event } from './event';
+
+/** Stream `command-<commandId>`. `input` and `result` are reduced (API contract, section 18). */
+export type CommandAccepted = Event<
+  'command.accepted',
+  {
+    commandId: string;
+    commandType: string;
+    /** Null for a command without a profile behind it. */
+    profileId: string | null;
+    requestId: string | null;
+    idempotencyKeyHash: string | null;
+    /** Issued without a token: its status can be read without one. */
+    anonymous: boolean;
+    /** A part of another command: it has a status of its own, but no message is pushed about it. */
+    partOf: string | null;
+  },
+  { input: unknown; location: string | null }
+>;
+export type CommandCleared = Event<'command.cleared', { commandId: string }>;
+export type CommandSucceeded = Event<'command.succeeded', { commandId: string }, { result: unknown }>;
+export type CommandRejected = Event<'command.rejected', { commandId: string; reason: string }>;
+export type CommandEvent = CommandAccepted | CommandCleared | CommandSucceeded | CommandRejected;
+
+/** Stream `audit-<profileId>`. */
+export type AccessDenied = Event<'access.denied', { profileId: string; method: string; path: string; code: string }>;
+export type AlertRaised = Event<
+  'security.alert_raised',
+  {
+    alertId: string;
+    profileId: string;
+    kind: 'poll_rejected' | 'poll_quorum_not_met' | 'poll_timed_out' | 'login_locked' | 'signature_invalid';
+    poolId: string | null;
+    commandId: string | null;
+    deviceIdentifier: string | null;
+  }
+>;

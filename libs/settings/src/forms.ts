@@ -1,0 +1,90 @@
+/** An address to listen on. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** A form takes a variable's text to its value, or throws a message that goes on after the variable's name. */
+type Form<T> = (text: string) => T;
+
+function must(be: string): never {
+  throw new Error(`must be ${be}`);
+}
+
+export function integer(least: number, most: number, why = ''): Form<number> {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+    if (value >= least && value <= most) return value;
+    return must(`an integer from ${least} to ${most}${why && ` (${why})`}`);
+  };
+}
+
+export function boolean(text: string): boolean {
+  if (text === 'true' || text === '1') return true;
+  return text === 'false' || text === '0' ? false : must('true or false');
+}
+
+export function address(text: string): Address {
+  const parts = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text);
+  const host = parts?.[1] ?? parts?.[2];
+  const port = Number(parts?.[3]);
+  return host !== undefined && port <= 65_535
+    ? { host, port }
+    : must('host:port, such as 127.0.0.1:8009 or [::1]:8009');
+}
+
+/** The address under which a listener is called from its own machine. */
+export function reachable({ host, port }: Address): string {
+  if (host === '0.0.0.0' || host === '::') return `127.0.0.1:${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export function origin(text: string): string {
+  const bare = plain(text, ['http:', 'https:']);
+  return bare?.pathname === '/' ? bare.origin : must('an origin without a path, such as https://vault.example.org');
+}
+
+export function origins(text: string): readonly string[] {
+  const given = text.split(',').map((item) => item.trim());
+  return given
+    .filter((item) => item !== '')
+    .map((item) => plain(item, ['http:', 'https:']))
+    .map((url) =>
+      url?.pathname === '/' && !url.hostname.includes('*')
+        ? url.origin
+        : must('a comma list of origins (a wildcard is not taken)'),
+    );
+}
+
+export function url(...protocols: [string, string]): Form<string> {
+  return (text) =>
+    plain(text, protocols)?.href ?? must(`a URL of ${protocols.join(' or ')} without user, query and fragment`);
+}
+
+export function databaseUrl(text: string): string {
+  const right = URL.canParse(text) && ['postgres:', 'postgresql:'].includes(new URL(text).protocol);
+  return right ? text : must('a URL such as postgres://user:password@host:5432/database');
+}
+
+export function key(text: string): Buffer {
+  return /^[\da-fA-F]{64}$/.test(text) ? Buffer.from(text, 'hex') : must('64 hex digits, 32 random bytes');
+}
+
+export function logLevel(text: string): LogLevel {
+  return logLevels.find((level) => level === text) ?? must(`one of ${logLevels.join(', ')}`);
+}
+
+export function notCarried(adapter: string, instead: string): Form<never> {
+  return () => {
+    throw new Error(`is set, but this build does not carry the ${adapter} adapter yet: unset it, and ${instead}`);
+  };
+}
+
+function plain(text: string, protocols: readonly string[]): URL | null {
+  if (!URL.canParse(text)) return null;
+  const url = new URL(text);
+  return protocols.includes(url.protocol) && !url.search && !url.hash && !url.username && !url.password ? url : null;
+}
