@@ -1,0 +1,242 @@
+import type { CommandEvent } from '@symbolon/contracts';
+import type { KeyStore } from '@symbolon/crypto';
+import { sameSecret, uuid5, uuid7 } from '@symbolon/crypto';
+import { type Cause, type Clock, type Streams, system } from '@symbolon/kernel';
+import type { ProjectionRunner } from '@symbolon/projection';
+import type { Caller } from './caller';
+import { command, isFinal } from './command.model';
+import type { HandlerResult } from './command-type';
+import { idempotencyKey, takeKey } from './idempotency';
+
+export interface Submission {
+  /** The contract's command type: the row's path without the first slash and parameters. */
+  readonly type: string;
+  readonly caller: Caller;
+  /** Whose key seals the input and whose command it is. Default: the caller's profile. */
+  readonly profileId?: string;
+  /** Reduced: no password, token, auth string or payload bytes. Sealed as personal data. */
+  readonly input: object;
+  /** The fields as they were sent, for Idempotency-Key; never stored, only hashed. */
+  readonly fields?: object;
+  /** What an Idempotency-Key is scoped to when there is no profile (row 3: the username). */
+  readonly scope?: string;
+  readonly requestId?: string;
+}
+
+export interface Submitted {
+  readonly commandId: string;
+  readonly requestId: string | null;
+  /** True when an Idempotency-Key repeated an earlier call and nothing was started. */
+  readonly repeated: boolean;
+}
+
+export type Settlement = Exclude<HandlerResult, { status: 'deferred' }>;
+
+/** The same Idempotency-Key came with other fields. */
+export class KeyReused extends Error {
+  constructor() {
+    super('the Idempotency-Key was used with other fields');
+    this.name = 'KeyReused';
+  }
+}
+
+/** Figures of what passes; nothing in them names a person or a command. */
+export interface CommandMetrics {
+  commandAccepted(type: string): void;
+  commandSettled(type: string, outcome: 'succeeded' | 'rejected', seconds: number): void;
+}
+
+const day = 24 * 3600;
+/** Commands whose time this process takes at most; the oldest give way. */
+const mostTimed = 10_000;
+
+/** Accepts commands into the log and settles them. Everything a command does follows from its stream. */
+export class Commands {
+  /** Told while a command waits for a part of itself. */
+  onPart: { begun(): void; ended(): void } = { begun: () => undefined, ended: () => undefined };
+
+  /** When the HTTP answer of a command that this process accepted was flushed. Entries go with `forgetAnswer`. */
+  readonly answers = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly streams: Streams,
+    private readonly keys: KeyStore,
+    private readonly clock: Clock,
+    private readonly projections: Pick<ProjectionRunner, 'passed'>,
+    private readonly metrics?: CommandMetrics,
+  ) {}
+
+  /**
+   * Appends `command.accepted` (and `command.cleared`). Resolves once it is durable.
+   * Throws `KeyReused`, or `Unavailable` with nothing recorded.
+   */
+  async submit(submission: Submission): Promise<Submitted> {
+    const { caller } = submission;
+    const claimed = await this.claimKey(submission, true);
+    const commandId = claimed?.commandId ?? uuid7();
+    const { actor, client } = caller;
+    const cause: Cause = { commandId, correlationId: commandId, causationId: commandId, actor, client };
+    this.answers.set(commandId, caller.answered);
+    const known = await this.accept(commandId, submission, cause, claimed?.keyHash ?? null, null);
+    this.time(commandId, submission.type);
+    return { commandId, requestId: known.requestId, repeated: claimed !== null && !claimed.first };
+  }
+
+  /** The first answer to the same call under its Idempotency-Key; null without key or before the first. Throws `KeyReused`. */
+  async earlier(submission: Submission): Promise<Submitted | null> {
+    const claimed = await this.claimKey(submission, false);
+    if (!claimed || claimed.first) return null;
+    const { state } = await this.streams.load(command, claimed.commandId);
+    return state.phase === 'absent'
+      ? null
+      : { commandId: claimed.commandId, requestId: state.requestId, repeated: true };
+  }
+
+  /** A part of a command, done by another context: submits it under an id derived from the whole and waits for its end. */
+  async part(
+    of: Cause & { readonly commandId: string },
+    type: string,
+    profileId: string,
+    input: object,
+  ): Promise<string | null> {
+    const commandId = uuid5(`${of.commandId}/${type}`);
+    const cause: Cause = { ...of, causationId: commandId, commandId };
+    await this.accept(commandId, { type, profileId, input }, cause, null, of.commandId);
+    this.onPart.begun();
+    const ended = await this.ended(commandId).finally(this.onPart.ended);
+    return ended.phase === 'rejected' ? ended.reason : null;
+  }
+
+  /**
+   * Appends the end of a command, once, after every projection has passed `settlement.cursor`: who is told of the end
+   * finds its effect. Repeating it, in whatever way, changes nothing.
+   */
+  async settle(commandId: string, settlement: Settlement, profileId: string | null, cause?: Cause): Promise<void> {
+    await this.projections.passed(settlement.cursor);
+    const event: CommandEvent =
+      settlement.status === 'rejected'
+        ? { type: 'command.rejected', version: 1, data: { commandId, reason: settlement.reason } }
+        : {
+            type: 'command.succeeded',
+            version: 1,
+            data: { commandId },
+            ...(settlement.result && profileId
+              ? { personal: { subject: profileId, fields: { result: settlement.result } } }
+              : {}),
+          };
+    // One id for either end: of two racing ends the store keeps the first.
+    await this.streams.append(`command-${commandId}`, 'any', [event], endOf(commandId, cause));
+    const timed = this.timed.get(commandId);
+    if (!timed) return;
+    this.timed.delete(commandId);
+    this.metrics?.commandSettled(timed.type, settlement.status, (performance.now() - timed.at) / 1000);
+  }
+
+  private readonly timed = new Map<string, { readonly type: string; readonly at: number }>();
+
+  private time(commandId: string, type: string): void {
+    this.metrics?.commandAccepted(type);
+    this.timed.set(commandId, { type, at: performance.now() });
+    if (this.timed.size > mostTimed) this.timed.delete(this.timed.keys().next().value!);
+  }
+
+  private readonly ends = new Map<string, Set<() => void>>();
+
+  /** Called with every end that a follower of the log sees. */
+  noticeEnd(commandId: string): void {
+    for (const done of this.ends.get(commandId) ?? []) done();
+  }
+
+  private async ended(commandId: string) {
+    for (;;) {
+      let done: () => void = () => undefined;
+      const woken = new Promise<void>((resolve) => (done = resolve));
+      const listeners = this.ends.get(commandId) ?? new Set();
+      this.ends.set(commandId, listeners.add(done));
+      const timer = setTimeout(done, 500);
+      try {
+        const { state } = await this.streams.load(command, commandId);
+        if (isFinal(state.phase)) return state;
+        await woken;
+      } finally {
+        clearTimeout(timer);
+        listeners.delete(done);
+        if (listeners.size === 0) this.ends.delete(commandId);
+      }
+    }
+  }
+
+  private async accept(
+    commandId: string,
+    { type, input, requestId, ...rest }: Omit<Submission, 'caller'> & { caller?: Caller },
+    cause: Cause,
+    idempotencyKeyHash: string | null,
+    partOf: string | null,
+  ): Promise<{ requestId: string | null }> {
+    const profileId = rest.profileId ?? rest.caller?.profileId ?? null;
+    const accepted: CommandEvent = {
+      type: 'command.accepted',
+      version: 1,
+      data: {
+        commandId,
+        commandType: type,
+        profileId,
+        requestId: requestId ?? null,
+        idempotencyKeyHash,
+        anonymous: partOf === null && rest.caller?.tokenId === null,
+        partOf,
+      },
+      ...(profileId
+        ? { personal: { subject: profileId, fields: { input, location: cause.client?.location ?? null } } }
+        : {}),
+    };
+    const cleared: CommandEvent = { type: 'command.cleared', version: 1, data: { commandId } };
+    const outcome = await this.streams.append(`command-${commandId}`, 'none', [accepted, cleared], cause);
+    if (outcome.status === 'appended') return { requestId: requestId ?? null };
+    const { state } = await this.streams.load(command, commandId);
+    return { requestId: state.requestId };
+  }
+
+  private async claimKey({ type, caller, profileId, fields, scope }: Submission, take: boolean) {
+    const key = caller.idempotencyKey;
+    if (key === null || !fields) return null;
+    const owner = caller.profileId ?? scope ?? profileId ?? '';
+    const keyHash = this.keys.hashGuess('idempotency-key', JSON.stringify([owner, type, key]));
+    const fieldsHash = this.keys.hashGuess('idempotency-fields', canonical(fields));
+    const held = take
+      ? await this.takeKey(keyHash, fieldsHash)
+      : { state: (await this.streams.load(idempotencyKey, keyHash)).state, first: false };
+    const { commandId, expiresAt } = held.state;
+    if (commandId === null || (!take && expiresAt <= this.clock.now())) return null;
+    if (!sameSecret(held.state.fieldsHash, fieldsHash)) throw new KeyReused();
+    return { commandId, keyHash, first: held.first };
+  }
+
+  private async takeKey(keyHash: string, fieldsHash: string) {
+    const commandId = uuid7();
+    const cause: Cause = { commandId, correlationId: commandId, causationId: commandId, actor: system };
+    const take = { commandId, fieldsHash, now: this.clock.now(), expiresAt: this.clock.after(day) };
+    const outcome = await this.streams.transact(idempotencyKey, keyHash, takeKey, take, cause);
+    if (outcome.status === 'refused') throw new Error('taking an idempotency key is never refused');
+    return { state: outcome.state, first: outcome.state.commandId === commandId };
+  }
+}
+
+function endOf(commandId: string, cause?: Cause): Cause {
+  return {
+    correlationId: cause?.correlationId ?? commandId,
+    actor: cause?.actor ?? system,
+    commandId,
+    causationId: `${commandId}/end`,
+  };
+}
+
+/** The same text for the same fields, whatever their order. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`;
+}

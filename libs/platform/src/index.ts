@@ -1,0 +1,3 @@
+export * from './key-ring';
+export * from './platform.module';
+export * from './registry';

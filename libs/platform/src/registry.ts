@@ -1,0 +1,68 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Recorded } from '@symbolon/kernel';
+import type { Projection, Reactor } from '@symbolon/projection';
+
+/** Messages for the channels of a profile (contract, section 5), in the order in which they are to be sent. */
+export interface ChannelMessages {
+  readonly profileId: string;
+  /** Held back until the HTTP answer of this command was flushed; null = at once. */
+  readonly commandId: string | null;
+  /** Null = for every channel; else only for those joined with a token of this application, and the profile's own. */
+  readonly applicationId?: string | null;
+  readonly messages: readonly object[];
+}
+
+/** Takes over a connection that asks to become a WebSocket. */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+export type MessageProducer = (event: Recorded) => Promise<ChannelMessages | null>;
+
+/** What the contexts of this process bring; filled while their modules initialise, started afterwards. */
+export class Registry {
+  private readonly allProjections: Projection[] = [];
+  private readonly allReactors: Reactor[] = [];
+  private readonly producers = new Map<string, { category: string; producer: MessageProducer }>();
+  private readonly keepers: Array<(parcelIds: readonly string[]) => Promise<ReadonlySet<string>>> = [];
+  private readonly upgrades = new Map<string, UpgradeHandler>();
+  private readonly starters: Array<{ start(): void | Promise<void>; stop(): void | Promise<void> }> = [];
+
+  projections(...projections: readonly Projection[]): void {
+    this.allProjections.push(...projections);
+  }
+
+  reactors(...reactors: readonly Reactor[]): void {
+    this.allReactors.push(...reactors);
+  }
+
+  /** Something that runs while the process serves, started after and stopped before projections and reactors. */
+  loop(loop: { start(): void | Promise<void>; stop(): void | Promise<void> }): void {
+    this.starters.push(loop);
+  }
+
+  /** What clients are told when an event of this type was stored. */
+  message(eventType: string, category: string, producer: MessageProducer): void {
+    this.producers.set(eventType, { category, producer });
+  }
+
+  /** Answers which of these parcels are still needed; what nobody keeps is swept. */
+  keepParcels(keep: (parcelIds: readonly string[]) => Promise<ReadonlySet<string>>): void {
+    this.keepers.push(keep);
+  }
+
+  /** Who serves WebSockets on a path. */
+  upgrade(path: string, handler: UpgradeHandler): void {
+    this.upgrades.set(path, handler);
+  }
+
+  contents() {
+    return {
+      projections: this.allProjections,
+      reactors: this.allReactors,
+      loops: this.starters,
+      producers: this.producers,
+      keepers: this.keepers,
+      upgrades: this.upgrades,
+    } as const;
+  }
+}
