@@ -1,0 +1,243 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { CommandAccepted } from '@symbolon/contracts';
+import { type CommandStatus, Commands, CommandStatuses } from '@symbolon/command-log';
+import { statusNumber } from '@symbolon/http';
+import { Clock, EventStore, millisOf, type Recorded } from '@symbolon/kernel';
+import { Registry } from '@symbolon/platform';
+import { Logger } from '@symbolon/observe';
+import { ProjectionRunner } from '@symbolon/projection';
+import { Settings } from '@symbolon/settings';
+
+/** One joined client. */
+export interface Channel {
+  readonly channelId: string;
+  readonly profileId: string;
+  readonly applicationId: string | null;
+  readonly progress: boolean;
+  send(message: string): void;
+}
+
+interface Entry {
+  readonly at: number;
+  readonly applicationId: string | null;
+  readonly message: string;
+}
+
+const remembered = 60_000;
+const perProfile = 50;
+const maxHeldForAnswer = 35_000;
+const pauseBetweenTries = 500;
+
+interface Told {
+  readonly profileId: string;
+  readonly applicationId?: string | null;
+  readonly messages: readonly object[];
+  /** Only for channels that asked for progress, and not for those who join later. */
+  readonly progress?: boolean;
+}
+
+export class TooManyChannels extends Error {}
+
+/**
+ * Tells the channels of a profile what the log says. Follows the log itself, from 60 seconds back, so every process can
+ * serve every client; keeps the last 60 seconds for those who join late.
+ */
+@Injectable()
+export class ChannelHub {
+  private readonly channels = new Map<string, Set<Channel>>();
+  private readonly recent = new Map<string, Entry[]>();
+  private readonly turns = new Map<string, Promise<void>>();
+  private readonly stopping = new AbortController();
+  private following: Promise<void> | null = null;
+  /** What clients were told up to. */
+  private cursor: string | null = null;
+  private sweeper: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly statuses: CommandStatuses,
+    private readonly commands: Commands,
+    private readonly registry: Registry,
+    private readonly clock: Clock,
+    @Inject(ProjectionRunner) private readonly projections: Pick<ProjectionRunner, 'passed'>,
+    private readonly settings: Settings,
+    private readonly log: Logger,
+  ) {}
+
+  start(): void {
+    this.following = this.keepFollowing();
+    this.sweeper = setInterval(() => this.sweep(), 10_000);
+    this.sweeper.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    clearInterval(this.sweeper);
+    await this.following;
+  }
+
+  /** Adds the channel and gives it the messages of the last 60 seconds, in order. */
+  join(channel: Channel): void {
+    const joined = this.channels.get(channel.profileId) ?? new Set();
+    if (joined.size >= perProfile) throw new TooManyChannels();
+    this.channels.set(channel.profileId, joined.add(channel));
+  }
+
+  replay(channel: Channel): void {
+    const since = this.clock.millis() - remembered;
+    for (const entry of this.recent.get(channel.profileId) ?? []) {
+      if (entry.at >= since && concerns(channel, entry.applicationId)) channel.send(entry.message);
+    }
+  }
+
+  leave(channel: Channel): void {
+    const joined = this.channels.get(channel.profileId);
+    joined?.delete(channel);
+    if (joined?.size === 0) this.channels.delete(channel.profileId);
+  }
+
+  /** Whatever ends the reading of the log, clients go on being told. */
+  private async keepFollowing(): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      try {
+        await this.follow();
+      } catch (error) {
+        this.log.warn({ error }, 'messages to clients pause: the log cannot be read');
+        await new Promise<void>((resolve) => setTimeout(resolve, pauseBetweenTries));
+      }
+    }
+  }
+
+  private async follow(): Promise<void> {
+    const { producers } = this.registry.contents();
+    const categories = ['command', ...new Set([...producers.values()].map(({ category }) => category))];
+    const { signal } = this.stopping;
+    const { cursor } = this;
+    const tail = cursor ?? (await this.store.tail());
+    const from = cursor ?? (await this.start60SecondsBack());
+    // Age matters for what was there before the start; what comes afterwards is told whatever the clocks say.
+    let caughtUp = tail === from;
+    for await (const batch of this.store.follow(categories, from, signal)) {
+      const events = caughtUp ? batch.events : batch.events.filter((event) => this.isRecent(event));
+      caughtUp ||= tail !== null && this.store.reached(batch.cursor, tail);
+      if (events.length === 0) continue;
+      await this.projections.passed(batch.cursor);
+      for (const event of events) this.tell(event);
+      this.cursor = batch.cursor;
+    }
+  }
+
+  private isRecent({ recordedAt }: Recorded): boolean {
+    return this.clock.millis() - millisOf(recordedAt) < remembered;
+  }
+
+  /** A restart loses no message of the last 60 seconds. */
+  private start60SecondsBack(): Promise<string | null> {
+    return this.store.since(this.clock.after(-remembered / 1000));
+  }
+
+  private tell(event: Recorded): void {
+    if (event.type === 'command.accepted') {
+      const { commandId, profileId, partOf } = event.data as CommandAccepted['data'];
+      if (profileId === null || partOf !== null || !this.anyFollows(profileId)) return;
+      const applicationId = event.meta.actor.applicationId ?? null;
+      const data = { type: 'X-DPT-CAB-ID', id: commandId, command_status: statusNumber('started'), body: 'started' };
+      const told: Told = { profileId, applicationId, messages: [{ data }], progress: true };
+      this.inTurn(commandId, event, () => Promise.resolve(told));
+      return;
+    }
+    if (event.type === 'command.succeeded' || event.type === 'command.rejected') {
+      const { commandId } = event.data as { commandId: string };
+      this.inTurn(commandId, event, async () => {
+        const status = await this.statuses.find(commandId);
+        if (!status || status.partOf !== null || status.profileId === null) return null;
+        return { profileId: status.profileId, applicationId: status.applicationId, messages: [endMessage(status)] };
+      });
+      return;
+    }
+    const produced = this.registry.contents().producers.get(event.type);
+    if (produced) this.inTurn(event.meta.commandId, event, () => produced.producer(event));
+  }
+
+  /** Messages of one command go out in the order of the log, none before its HTTP answer was flushed. */
+  private inTurn(commandId: string | null, event: Recorded, produce: () => Promise<Told | null>): void {
+    const key = commandId ?? event.id;
+    const turn = (this.turns.get(key) ?? Promise.resolve()).then(async () => {
+      const told = await this.insistently(produce);
+      if (commandId !== null) await this.untilAnswered(commandId);
+      if (told) this.push(told);
+    });
+    const settled = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (this.turns.get(key) === settled) {
+          this.turns.delete(key);
+          if (commandId !== null) this.commands.answers.delete(commandId);
+        }
+      });
+    this.turns.set(key, settled);
+  }
+
+  /** An outage of the database must not swallow a message: tries again for as long as a late join could get it. */
+  private async insistently(produce: () => Promise<Told | null>): Promise<Told | null> {
+    const until = performance.now() + remembered;
+    for (;;) {
+      try {
+        return await produce();
+      } catch (error) {
+        if (this.stopping.signal.aborted || performance.now() > until) throw error;
+        await new Promise<void>((resolve) => setTimeout(resolve, pauseBetweenTries));
+      }
+    }
+  }
+
+  private anyFollows(profileId: string): boolean {
+    return [...(this.channels.get(profileId) ?? [])].some(({ progress }) => progress);
+  }
+
+  private async untilAnswered(commandId: string): Promise<void> {
+    const answered = this.commands.answers.get(commandId);
+    if (!answered) return;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([answered, new Promise<void>((resolve) => (timer = setTimeout(resolve, maxHeldForAnswer)))]);
+    clearTimeout(timer);
+    await new Promise<void>((resolve) => setTimeout(resolve, this.settings.wsAckDelayMs));
+  }
+
+  private push({ profileId, applicationId = null, messages, progress = false }: Told): void {
+    const entries = this.recent.get(profileId) ?? [];
+    if (!progress) this.recent.set(profileId, entries);
+    for (const object of messages) {
+      const message = JSON.stringify(object);
+      if (!progress) entries.push({ at: this.clock.millis(), applicationId, message });
+      for (const channel of this.channels.get(profileId) ?? []) {
+        if (concerns(channel, applicationId) && (channel.progress || !progress)) channel.send(message);
+      }
+    }
+  }
+
+  private sweep(): void {
+    const since = this.clock.millis() - remembered;
+    for (const [profileId, entries] of this.recent) {
+      const kept = entries.filter(({ at }) => at >= since);
+      if (kept.length === 0) this.recent.delete(profileId);
+      else this.recent.set(profileId, kept);
+    }
+  }
+}
+
+/** A channel of an application gets only messages of that application's commands. */
+function concerns(channel: Channel, applicationId: string | null): boolean {
+  return channel.applicationId === null || channel.applicationId === applicationId;
+}
+
+function endMessage({ commandId, status, body, reason }: CommandStatus): object {
+  return {
+    data: {
+      type: 'X-DPT-CAB-ID',
+      id: commandId,
+      command_status: statusNumber(status),
+      body: status === 'rejected' ? reason : body,
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import { Injectable } from '@nestjs/common';
+import { EventStore } from '@symbolon/kernel';
+import { ParcelStore } from '@symbolon/parcel-store';
+import { DataSource } from 'typeorm';
+
+const patience = 2000;
+
+/** Whether what the process needs answers, within two seconds. */
+@Injectable()
+export class Dependencies {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly store: EventStore,
+    private readonly parcels: ParcelStore,
+  ) {}
+
+  async up(): Promise<Record<string, boolean>> {
+    const [database, eventStore, parcelStore] = await Promise.all([
+      answers(() => this.dataSource.query('select 1')),
+      answers(() => this.store.tail()),
+      answers(() => this.parcels.check()),
+    ]);
+    return { database, 'event-store': eventStore, 'parcel-store': parcelStore };
+  }
+}
+
+async function answers(call: () => Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), patience)));
+  const answered = call().then(
+    () => true,
+    () => false,
+  );
+  try {
+    return await Promise.race([answered, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
