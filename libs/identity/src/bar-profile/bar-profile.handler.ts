@@ -1,0 +1,16 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { type HandlerResult, resultOf } from '@symbolon/command-log';
+import { Streams } from '@symbolon/kernel';
+import { profile } from '../profile/profile.model';
+import { BarDevice } from './bar-profile.command';
+import { barProfile } from './bar-profile.decide';
+
+@CommandHandler(BarDevice)
+export class BarDeviceHandler implements ICommandHandler<BarDevice> {
+  constructor(private readonly streams: Streams) {}
+
+  async execute({ data: { deviceIdentifier: profileId, cause }, context }: BarDevice): Promise<HandlerResult> {
+    const outcome = await this.streams.transact(profile, profileId, barProfile, { profileId, cause }, context.cause);
+    return resultOf(outcome, () => null);
+  }
+}

@@ -1,0 +1,41 @@
+import { Global, Module, type OnModuleInit } from '@nestjs/common';
+import type { AlertRaised } from '@symbolon/contracts';
+import { controllersOf, providersOf, Sessions } from '@symbolon/http';
+import { Streams } from '@symbolon/kernel';
+import { Registry } from '@symbolon/platform';
+import { alertLoginLock } from './login/alert-login-lock.reactor';
+import { LoginGuard } from './login/login-guard';
+import { deviceOwners, profileList, sessionList } from './profile/profile-list.projection';
+import { Profiles } from './profile/profiles.query';
+import { AuthorizationTokens } from './session/authorization-tokens';
+import { KnownSessions } from './session/known-sessions';
+import * as slices from './slices';
+
+@Global()
+@Module({
+  controllers: controllersOf(slices),
+  providers: [
+    ...providersOf(slices),
+    AuthorizationTokens,
+    LoginGuard,
+    Profiles,
+    { provide: Sessions, useClass: KnownSessions },
+  ],
+  exports: [Sessions],
+})
+export class IdentityModule implements OnModuleInit {
+  constructor(
+    private readonly registry: Registry,
+    private readonly streams: Streams,
+  ) {}
+
+  onModuleInit(): void {
+    this.registry.projections(profileList, sessionList, deviceOwners);
+    this.registry.reactors(alertLoginLock(this.streams));
+    this.registry.message('security.alert_raised', 'alert', async ({ data }) => {
+      const { alertId, profileId, kind, poolId, commandId } = data as AlertRaised['data'];
+      const message = { data: { type: 'SECURITY-ALERT', id: alertId, body: { kind, poolId, commandId } } };
+      return { profileId, commandId: null, messages: [message] };
+    });
+  }
+}

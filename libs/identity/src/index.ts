@@ -1,0 +1,2 @@
+export { identityMigrations } from './identity.migration';
+export { IdentityModule } from './identity.module';

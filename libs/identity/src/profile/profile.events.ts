@@ -1,0 +1,1 @@
+export type { ProfileEvent } from '@symbolon/contracts';

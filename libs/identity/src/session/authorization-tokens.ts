@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common';
+import { KeyStore, mintSecret, uuid7 } from '@symbolon/crypto';
+import { type Actor, type Cause, type Client, Clock, Streams } from '@symbolon/kernel';
+import { ProjectionRunner } from '@symbolon/projection';
+import { issueToken } from '../authenticate/issue-token.decide';
+import { reauthorizeToken } from '../reauthorize-token/reauthorize-token.decide';
+import { revokeToken } from '../revoke-token/revoke-token.decide';
+import { session } from './session.model';
+
+export interface IssuedToken {
+  readonly token: string;
+  readonly expiresAt: string;
+}
+
+interface By {
+  readonly actor: Actor;
+  readonly client: Client;
+}
+
+/** Issues and ends authorization tokens at once: when a method resolves, every read shows it. */
+@Injectable()
+export class AuthorizationTokens {
+  constructor(
+    private readonly keys: KeyStore,
+    private readonly streams: Streams,
+    private readonly projections: ProjectionRunner,
+    private readonly clock: Clock,
+  ) {}
+
+  /** `seconds`: how long the token lives. */
+  async issue(profileId: string, via: 'password' | 'qr' | 'vote', seconds: number, by: By): Promise<IssuedToken> {
+    const tokenId = uuid7();
+    const token = mintSecret('T-');
+    const expiresAt = this.clock.after(seconds);
+    // The look-up row first: without its event it finds a token that does not live.
+    await this.keys.rememberSecret('authorization', token, tokenId);
+    const tokenHash = this.keys.hashSecret('authorization', token);
+    const issue = { tokenId, profileId, tokenHash, expiresAt, via };
+    const outcome = await this.streams.transact(session, tokenId, issueToken, issue, causeOf(by));
+    if (outcome.status === 'succeeded') await this.projections.passed(outcome.cursor);
+    return { token, expiresAt };
+  }
+
+  /** The new expiry, or null when the token has ended meanwhile. */
+  async reauthorize(tokenId: string, seconds: number, by: By): Promise<string | null> {
+    const expiresAt = this.clock.after(seconds);
+    const outcome = await this.streams.transact(
+      session,
+      tokenId,
+      reauthorizeToken,
+      { tokenId, expiresAt },
+      causeOf(by),
+    );
+    if (outcome.status === 'refused') return null;
+    await this.projections.passed(outcome.cursor);
+    return expiresAt;
+  }
+
+  /** False when it is not a live token of the profile. */
+  async revoke(tokenId: string, profileId: string, by: By): Promise<boolean> {
+    const revoke = { tokenId, profileId, now: this.clock.now() };
+    const outcome = await this.streams.transact(session, tokenId, revokeToken, revoke, causeOf(by));
+    if (outcome.status === 'refused') return false;
+    await this.projections.passed(outcome.cursor);
+    return true;
+  }
+}
+
+function causeOf({ actor, client }: By): Cause {
+  const id = uuid7();
+  return { commandId: null, correlationId: id, causationId: id, actor, client };
+}

@@ -1,0 +1,13 @@
+export { authenticateSlice } from './authenticate/authenticate.slice';
+export { barProfileSlice } from './bar-profile/bar-profile.slice';
+export { changePasswordSlice } from './change-password/change-password.slice';
+export { generateKeysSlice } from './generate-keys/generate-keys.slice';
+export { reauthorizeTokenSlice } from './reauthorize-token/reauthorize-token.slice';
+export { registerDeviceProfileSlice } from './register-device-profile/register-device-profile.slice';
+export { registerProfileSlice } from './register-profile/register-profile.slice';
+export { registerPublicKeySlice } from './register-public-key/register-public-key.slice';
+export { retrieveProfileIdSlice } from './retrieve-profile-id/retrieve-profile-id.slice';
+export { retrievePublicKeySlice } from './retrieve-public-key/retrieve-public-key.slice';
+export { revokeTokenSlice } from './revoke-token/revoke-token.slice';
+export { serverKeysSlice } from './server-keys/server-keys.slice';
+export { tokenExpirySlice } from './token-expiry/token-expiry.slice';
