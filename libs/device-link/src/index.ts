@@ -1,0 +1,2 @@
+export * from './device-link';
+export * from './web-socket-device-link';

@@ -1,0 +1,126 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class DeviceRouter1700000700000 implements MigrationInterface {
+  readonly name = 'DeviceRouter1700000700000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      create schema if not exists device_router;
+
+      create table device_router.device (
+        device_identifier uuid primary key,
+        owner_profile_id  uuid not null,
+        command_id        uuid,
+        client_id         uuid not null unique,
+        status            text not null,
+        login_key_id      uuid not null,
+        -- Events whose boxes hold name, meta and login, and the channel secret.
+        registered        jsonb not null,
+        secret_key_id     uuid,
+        credential        jsonb,
+        created_at        timestamptz not null
+      );
+      create index device_owner on device_router.device (owner_profile_id, created_at desc, device_identifier desc);
+      create unique index device_command on device_router.device (command_id);
+
+      -- Of every profile: the key of a device may be registered before the device is known here.
+      create table device_router.public_key (
+        profile_id  uuid primary key,
+        public_key  text not null,
+        signing_key text
+      );
+
+      create table device_router.storage (
+        profile_id        uuid not null,
+        device_identifier uuid not null,
+        registered_at     timestamptz not null,
+        primary key (profile_id, device_identifier)
+      );
+      create index storage_device on device_router.storage (device_identifier);
+
+      -- What a device was told to hold; with a digest once it has acknowledged these bytes.
+      create table device_router.copy (
+        token_id          uuid not null,
+        version           int not null,
+        device_identifier uuid not null,
+        sha256            text,
+        primary key (token_id, version, device_identifier)
+      );
+      create index copy_held on device_router.copy (device_identifier, token_id) where sha256 is not null;
+
+      -- Parcels that were to be written; a row goes with its parcel.
+      create table device_router.parcel (
+        parcel_id uuid primary key,
+        token_id  uuid not null
+      );
+      create index parcel_token on device_router.parcel (token_id);
+
+      -- What devices are still to answer. The projection makes and removes rows; the columns below are the courier's.
+      create table device_router.delivery (
+        kind               text not null, -- write, read, delete
+        subject_id         uuid not null, -- the token; of a read the request
+        version            int not null,
+        device_identifier  uuid not null,
+        of_sha256          text not null, -- of a write: an acknowledgement of other bytes does not end it
+        cause_id           uuid not null,
+        token_id           uuid not null,
+        parcel_id          uuid,
+        sha256             text,
+        sealed_size        bigint,
+        command_id         uuid,
+        correlation_id     text not null,
+        number             bigint generated always as identity,
+        attempts           int not null default 0,
+        next_at            timestamptz not null default '-infinity',
+        round              int not null default 0,
+        envelope_id        uuid,
+        envelope_at        timestamptz,
+        returned_parcel_id uuid,
+        primary key (kind, subject_id, version, device_identifier, of_sha256)
+      );
+      create index delivery_due on device_router.delivery (device_identifier, next_at, number);
+      create index delivery_token on device_router.delivery (token_id);
+      create index delivery_envelope on device_router.delivery (envelope_id);
+      create index delivery_returned on device_router.delivery (returned_parcel_id) where returned_parcel_id is not null;
+
+      -- Requests for data that nobody has answered usably.
+      create table device_router.reading (
+        request_id  uuid primary key,
+        asked       uuid[] not null,
+        has_storage boolean not null,
+        command_id  uuid,
+        correlation_id text not null,
+        due_at      timestamptz not null
+      );
+      create index reading_due on device_router.reading (due_at);
+
+      create table device_router.presence (
+        device_identifier uuid primary key,
+        last_seen         timestamptz not null
+      );
+
+      -- Ids of messages that were taken, and what was answered.
+      create table device_router.seen (
+        device_identifier uuid not null,
+        id                uuid not null,
+        answer            jsonb,
+        keep_until        timestamptz not null,
+        primary key (device_identifier, id)
+      );
+      create index seen_until on device_router.seen (keep_until);
+
+      -- A message has the same id at every redelivery; a new round, after six days, makes a new one (RFC 9562, UUIDv8).
+      create function device_router.envelope_id(cause uuid, device uuid, round int) returns uuid
+      language sql immutable strict as $$
+        select (substr(h, 1, 12) || '8' || substr(h, 14, 3) || '8' || substr(h, 18, 15))::uuid
+          from encode(sha256(convert_to(concat_ws('/', cause, device, round), 'UTF8')), 'hex') as h
+      $$;
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop schema device_router cascade');
+  }
+}
+
+export const deviceRouterMigrations = [DeviceRouter1700000700000];

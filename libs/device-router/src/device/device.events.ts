@@ -1,0 +1,1 @@
+export type { DeviceEvent } from '@symbolon/contracts';

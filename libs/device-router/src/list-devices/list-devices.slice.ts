@@ -1,0 +1,4 @@
+import type { Slice } from '@symbolon/http';
+import { ListDevicesController } from './list-devices.controller';
+
+export const listDevices: Slice = { controllers: [ListDevicesController] };

@@ -1,0 +1,4 @@
+import type { Slice } from '@symbolon/http';
+import { ListStorageController } from './list-storage.controller';
+
+export const listStorage: Slice = { controllers: [ListStorageController] };

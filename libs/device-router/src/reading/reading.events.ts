@@ -1,0 +1,1 @@
+export type { ReadingEvent } from '@symbolon/contracts';

@@ -1,0 +1,235 @@
+import type {
+  CopyEvent,
+  DeviceEvent,
+  ProfileEvent,
+  ReadingEvent,
+  RetrievalEvent,
+  TokenEvent,
+} from '@symbolon/contracts';
+import type { Clock, Recorded } from '@symbolon/kernel';
+import { insert, type Projection, remove, type RowChange, statement, update } from '@symbolon/projection';
+
+type AnyEvent = DeviceEvent | ProfileEvent | CopyEvent | ReadingEvent | RetrievalEvent | TokenEvent;
+type Data<T extends AnyEvent['type']> = Extract<AnyEvent, { type: T }>['data'];
+
+const table = (name: string) => `device_router.${name}`;
+const deviceTable = table('device');
+
+/** Seconds in which some device has to answer a request for data. */
+export const readingSeconds = 60;
+
+/**
+ * Which devices there are, what they hold, and what they are still to be told: one projection, so that an order goes to
+ * the devices that the log knew when it was given. The couriers work off the deliveries; the answers that the log takes
+ * up remove them. Made anew from the log, the deliveries are those that nobody has answered.
+ */
+export function routing(clock: Clock): Projection {
+  return {
+    name: 'device-router.routing',
+    version: 1,
+    categories: ['device', 'profile', 'token', 'retrieval', 'copy', 'reading'],
+    tables: ['device', 'public_key', 'storage', 'copy', 'parcel', 'delivery', 'reading'].map(table),
+    on: { ...devices, ...writes, ...deletes, ...reads(clock) },
+  };
+}
+
+const devices: Projection['on'] = {
+  'device.registration_requested': (event) => {
+    const { deviceIdentifier, ownerProfileId, clientId, loginKeyId } =
+      event.data as Data<'device.registration_requested'>;
+    return [
+      insert(
+        deviceTable,
+        { device_identifier: deviceIdentifier },
+        {
+          owner_profile_id: ownerProfileId,
+          command_id: event.meta.commandId,
+          client_id: clientId,
+          status: 'pending',
+          login_key_id: loginKeyId,
+          registered: boxed(event),
+          created_at: event.recordedAt,
+        },
+      ),
+    ];
+  },
+  'device.approved': (event) => {
+    const { deviceIdentifier, secretKeyId } = event.data as Data<'device.approved'>;
+    const values = { status: 'approved', secret_key_id: secretKeyId, credential: boxed(event) };
+    return [update(deviceTable, { device_identifier: deviceIdentifier }, values)];
+  },
+  'device.configuration_rotated': (event) => {
+    const { deviceIdentifier, secretKeyId } = event.data as Data<'device.configuration_rotated'>;
+    const values = { secret_key_id: secretKeyId, credential: boxed(event) };
+    return [update(deviceTable, { device_identifier: deviceIdentifier }, values)];
+  },
+  'device.rejected': (event) => {
+    const { deviceIdentifier } = event.data as Data<'device.rejected'>;
+    return [update(deviceTable, { device_identifier: deviceIdentifier }, { status: 'rejected', secret_key_id: null })];
+  },
+  'public_key.registered': keyOf,
+  'public_key.replaced': keyOf,
+  'storage.registered': (event) => {
+    const { deviceIdentifier, profileId } = event.data as Data<'storage.registered'>;
+    const key = { profile_id: profileId, device_identifier: deviceIdentifier };
+    return [insert(table('storage'), key, { registered_at: event.recordedAt })];
+  },
+  'storage.removed': (event) => {
+    const { deviceIdentifier, profileId } = event.data as Data<'storage.removed'>;
+    return [
+      remove(table('storage'), { profile_id: profileId, device_identifier: deviceIdentifier }),
+      statement(`delete from device_router.delivery where device_identifier = $1 and kind <> 'delete'`, [
+        deviceIdentifier,
+      ]),
+    ];
+  },
+};
+
+const writes: Projection['on'] = {
+  'data_token.data_exchanged': (event) => {
+    const { tokenId, profileId, version, sealedSize, sha256, dataKey } =
+      event.data as Data<'data_token.data_exchanged'>;
+    const { commandId, correlationId } = event.meta;
+    return [
+      statement(
+        `with target as (
+           select device_identifier from device_router.storage join device_router.device using (device_identifier)
+            where profile_id = $1::uuid and status = 'approved'),
+         held as (
+           insert into device_router.parcel (parcel_id, token_id) values ($4::uuid, $2::uuid) on conflict do nothing),
+         told as (
+           insert into device_router.copy (token_id, version, device_identifier)
+           select $2::uuid, $3::int, device_identifier from target
+           on conflict (token_id, version, device_identifier) do update set sha256 = null)
+         insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
+                                             parcel_id, sha256, sealed_size, command_id, correlation_id)
+         select 'write', $2::uuid, $3::int, device_identifier, $5::text, $6::uuid, $2::uuid, $4::uuid, $5::text, $7::bigint, $8::uuid, $9::text from target on conflict do nothing`,
+        [profileId, tokenId, version, dataKey.keyId, sha256, event.id, sealedSize, commandId, correlationId],
+      ),
+    ];
+  },
+  'data_token.write_failed': (event) => {
+    const { tokenId, version } = event.data as Data<'data_token.write_failed'>;
+    return [
+      statement(`delete from device_router.delivery where kind = 'write' and subject_id = $1 and version = $2`, [
+        tokenId,
+        version,
+      ]),
+    ];
+  },
+  'storage.write_acknowledged': (event) => {
+    const { tokenId, version, deviceIdentifier, sha256 } = event.data as Data<'storage.write_acknowledged'>;
+    const copy = { token_id: tokenId, version, device_identifier: deviceIdentifier };
+    return [
+      insert(table('copy'), copy, { sha256 }),
+      remove(table('delivery'), key('write', tokenId, version, deviceIdentifier, sha256)),
+    ];
+  },
+};
+
+const deletes: Projection['on'] = {
+  'data_token.deleted': (event) => {
+    const { tokenId, upToVersion } = event.data as Data<'data_token.deleted'>;
+    return orderDeletion(event, tokenId, upToVersion);
+  },
+  'data_token.reservation_expired': (event) => {
+    const { tokenId } = event.data as Data<'data_token.reservation_expired'>;
+    return orderDeletion(event, tokenId, null);
+  },
+  'storage.delete_acknowledged': (event) => {
+    const { tokenId, upToVersion, deviceIdentifier } = event.data as Data<'storage.delete_acknowledged'>;
+    return [
+      remove(table('delivery'), key('delete', tokenId, upToVersion, deviceIdentifier)),
+      statement('delete from device_router.copy where token_id = $1 and version <= $2 and device_identifier = $3', [
+        tokenId,
+        upToVersion,
+        deviceIdentifier,
+      ]),
+    ];
+  },
+};
+
+const reads = (clock: Clock): Projection['on'] => ({
+  'data_token.data_requested': (event) => {
+    const { tokenId, profileId, requestId, version, sealedSize, sha256 } =
+      event.data as Data<'data_token.data_requested'>;
+    const { commandId, correlationId } = event.meta;
+    return [
+      statement(
+        `with target as (
+           select device_identifier from device_router.storage join device_router.device using (device_identifier)
+            where profile_id = $1::uuid and status = 'approved'),
+         asked as (
+           select device_identifier from target join device_router.copy using (device_identifier)
+            where token_id = $2::uuid and version = $3::int and sha256 = $4::text),
+         told as (
+           insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
+                                               sha256, sealed_size, command_id, correlation_id)
+           select 'read', $5::uuid, $3::int, device_identifier, '', $6::uuid, $2::uuid, $4::text, $7::bigint, $8::uuid, $9::text from asked on conflict do nothing)
+         insert into device_router.reading (request_id, asked, has_storage, command_id, correlation_id, due_at)
+         select $5::uuid, coalesce((select array_agg(device_identifier) from asked), '{}'), exists (select from target), $8::uuid, $9::text,
+                case when exists (select from asked) then $10::timestamptz else '-infinity' end
+         on conflict do nothing`,
+        [
+          profileId,
+          tokenId,
+          version,
+          sha256,
+          requestId,
+          event.id,
+          sealedSize,
+          commandId,
+          correlationId,
+          clock.after(readingSeconds),
+        ],
+      ),
+    ];
+  },
+  'storage.read_failed': (event) => {
+    const { requestId, version, deviceIdentifier } = event.data as Data<'storage.read_failed'>;
+    return [remove(table('delivery'), key('read', requestId, version, deviceIdentifier))];
+  },
+  'storage.read_answered': endReading,
+  'storage.reading_failed': endReading,
+  'data_token.retrieval_failed': endReading,
+});
+
+function keyOf(event: Recorded): RowChange[] {
+  const { profileId, publicKey, signingKey } = event.data as Data<'public_key.registered'>;
+  return [insert(table('public_key'), { profile_id: profileId }, { public_key: publicKey, signing_key: signingKey })];
+}
+
+/** Every device that was told to hold the token is told to delete it, also where the order has not reached it. */
+function orderDeletion(event: Recorded, tokenId: string, upToVersion: number | null): RowChange[] {
+  return [
+    statement(
+      `with told as (
+         select device_identifier, coalesce($2::int, max(version)) as version from device_router.copy
+          where token_id = $1::uuid and ($2::int is null or version <= $2::int) group by device_identifier),
+       voided as (
+         delete from device_router.delivery
+          where token_id = $1::uuid and kind = 'write' and ($2::int is null or version <= $2::int))
+       insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
+                                           command_id, correlation_id)
+       select 'delete', $1::uuid, version, device_identifier, '', $3::uuid, $1::uuid, $4::uuid, $5::text
+         from told join device_router.device using (device_identifier) where status = 'approved' on conflict do nothing`,
+      [tokenId, upToVersion, event.id, event.meta.commandId, event.meta.correlationId],
+    ),
+  ];
+}
+
+function endReading(event: Recorded): RowChange[] {
+  const { requestId } = event.data as { requestId: string };
+  return [
+    remove(table('reading'), { request_id: requestId }),
+    statement(`delete from device_router.delivery where kind = 'read' and subject_id = $1`, [requestId]),
+  ];
+}
+
+function key(kind: string, subjectId: string, version: number, deviceIdentifier: string, ofSha256 = '') {
+  return { kind, subject_id: subjectId, version, device_identifier: deviceIdentifier, of_sha256: ofSha256 };
+}
+
+function boxed({ id, type, data }: Recorded): object {
+  return { id, type, data };
+}
