@@ -1,0 +1,5 @@
+import type { Slice } from '@symbolon/http';
+import { ListTokensController } from './list-tokens.controller';
+import { ListTokens } from './list-tokens.query';
+
+export const listTokensSlice: Slice = { controllers: [ListTokensController], providers: [ListTokens] };

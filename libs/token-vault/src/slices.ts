@@ -1,0 +1,11 @@
+export { configureFileMetaSlice } from './configure-file-meta/configure-file-meta.slice';
+export { configureSecurityMetaSlice } from './configure-security-meta/configure-security-meta.slice';
+export { deleteDataSlice } from './delete-data/delete-data.slice';
+export { deliverDataSlice } from './deliver-data/deliver-data.slice';
+export { depositAtDevicesSlice } from './deposit-at-devices/deposit-at-devices.slice';
+export { exchangeDataSlice } from './exchange-data/exchange-data.slice';
+export { expireReservationsSlice } from './expire-reservations/expire-reservations.slice';
+export { listTokensSlice } from './list-tokens/list-tokens.slice';
+export { requestDataSlice } from './request-data/request-data.slice';
+export { reserveTokenSlice } from './reserve-token/reserve-token.slice';
+export { retrieveTemporaryTokenSlice } from './retrieve-temporary-token/retrieve-temporary-token.slice';

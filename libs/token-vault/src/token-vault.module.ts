@@ -1,0 +1,39 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { CommandStatuses } from '@symbolon/command-log';
+import { KeyStore } from '@symbolon/crypto';
+import { controllersOf, providersOf } from '@symbolon/http';
+import { Registry } from '@symbolon/platform';
+import { ConfigureFileMeta } from './configure-file-meta/configure-file-meta.command';
+import { ConfigureSecurityMeta } from './configure-security-meta/configure-security-meta.command';
+import { DeleteData } from './delete-data/delete-data.command';
+import { OpenParcels } from './deliver-data/open-parcels';
+import { ExchangeData, ExchangeUpload } from './exchange-data/exchange-data.command';
+import { Parcels } from './parcel/parcels';
+import * as slices from './slices';
+import { pendingCommands, publicKeys, storageDevices } from './token/neighbours.projection';
+import { tokenList } from './token/token-list.projection';
+import { Tokens } from './token/tokens.query';
+
+/** Commands whose result names a token. */
+const namingTokens = [ExchangeData, ExchangeUpload, ConfigureSecurityMeta, ConfigureFileMeta, DeleteData];
+
+@Module({
+  controllers: controllersOf(slices),
+  providers: [...providersOf(slices), Tokens, Parcels, OpenParcels],
+})
+export class TokenVaultModule implements OnModuleInit {
+  constructor(
+    private readonly registry: Registry,
+    private readonly statuses: CommandStatuses,
+    private readonly keys: KeyStore,
+  ) {}
+
+  onModuleInit(): void {
+    this.registry.projections(tokenList, storageDevices, publicKeys, pendingCommands);
+    const types = namingTokens.map(({ type }) => type);
+    this.statuses.present(types, async ({ tokenId, ...rest }, profileId) => ({
+      token: await this.keys.readString(profileId, String(tokenId)),
+      ...rest,
+    }));
+  }
+}

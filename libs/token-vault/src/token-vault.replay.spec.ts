@@ -1,0 +1,71 @@
+import { identityMigrations, IdentityModule } from '@symbolon/identity';
+import { EventStore } from '@symbolon/kernel';
+import { Deadlines, ProjectionRunner, ReactorRunner } from '@symbolon/projection';
+import { type TestProfile, TestServer } from '@symbolon/testing';
+import { tokenVaultMigrations, TokenVaultModule } from './index';
+import { SimulatedDevices } from './simulated-devices';
+
+const contexts = {
+  modules: [IdentityModule, TokenVaultModule],
+  migrations: [...identityMigrations, ...tokenVaultMigrations],
+  entities: [],
+};
+
+describe('a server that starts again and has lost every cursor', () => {
+  let server: TestServer;
+  let devices: SimulatedDevices;
+  let ada: TestProfile;
+
+  async function reserve(context: string): Promise<string> {
+    const { commandId } = await server.done('/data-token/reserve-token-space', { context }, ada.token);
+    return (await server.get(`/data-token/retrieve-temporary-data-token/${commandId}`, ada)).body.token;
+  }
+  async function store(context: string): Promise<string> {
+    const token = await reserve(context);
+    await server.done('/data-token/exchange-data-for-token', { temporaryTokenSpace: token, data: 'AAAA' }, ada.token);
+    return token;
+  }
+  const request = (token: string) => server.done('/data-token/request-data', { token }, ada.token);
+  const list = async () => (await server.get('/data-token/list-data-tokens', ada)).body;
+  const events = async () =>
+    (await server.database.pool.query('select stream, revision, type, data from es.event order by stream, revision'))
+      .rows;
+
+  test('reacts to everything anew, and nothing is doubled or lost', async () => {
+    server = await TestServer.start({ contexts });
+    devices = new SimulatedDevices(server.served.app);
+    ada = await server.profile();
+    await devices.add(ada.profileId);
+    await reserve('reserved');
+    const kept = await store('kept');
+    const fetched = await request(kept);
+    await fetch(fetched.body.downloadUrl);
+    const waiting = await request(kept);
+    const gone = await store('gone');
+    await request(gone);
+    await server.done('/data-token/delete-data', { token: gone }, ada.token);
+    devices.behaviour = 'missing';
+    await server.post('/data-token/request-data', { token: ada.token, wait: 20, json: { token: kept } });
+    await devices.stop();
+    const listed = await list();
+    const stored = await events();
+    const { database, dataDir, port } = server;
+    await server.stop({ keep: true });
+
+    await database.pool.query(`update engine.checkpoint set cursor = null`);
+    await database.pool.query('truncate token_vault.token, token_vault.storage_device, token_vault.public_key');
+    server = await TestServer.start({ contexts, on: { database, dataDir, port } });
+    const { app } = server.served;
+    const tail = await app.get(EventStore).tail();
+    await Promise.all([app.get(ProjectionRunner).passed(tail), app.get(ReactorRunner).passed(tail)]);
+    await app.get(Deadlines).runDue();
+
+    expect(await events()).toEqual(stored);
+    expect(await list()).toEqual(listed);
+    expect((await server.get(`/request-status/${waiting.commandId}`, ada)).body).toEqual(waiting);
+    const download = await fetch(waiting.body.downloadUrl);
+    expect(Buffer.from(await download.arrayBuffer())).toEqual(Buffer.alloc(3));
+    expect((await fetch(fetched.body.downloadUrl)).status).toBe(401);
+    await server.stop();
+  });
+});
