@@ -1,0 +1,123 @@
+/** What the API answers (contract, section 10), as far as this library names it. */
+
+export interface CommandAccepted {
+  readonly commandId: string;
+  readonly poolId?: string;
+}
+
+export interface CommandStatus extends CommandAccepted {
+  readonly type: string;
+  readonly status: 'started' | 'pending_vote' | 'succeeded' | 'rejected';
+  readonly command_status: 1 | 2 | 3;
+  readonly reason: string | null;
+  readonly body: unknown;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface Authorization {
+  readonly authorizationToken: string;
+  readonly expiresAt: string;
+}
+
+export interface List<T> {
+  readonly items: readonly T[];
+  readonly meta: { readonly count: number; readonly page: number; readonly perPage: number };
+}
+
+export interface TemporaryToken {
+  readonly token: string;
+  readonly stream: string;
+  readonly expiresAt: string;
+}
+
+export interface Exchanged {
+  readonly token: string;
+  readonly version: number;
+  readonly size: number;
+}
+
+export interface DataReady {
+  readonly requestId: string;
+  readonly outputType: 0 | 1;
+  readonly size: number;
+  readonly downloadUrl: string;
+  readonly expiresAt: string;
+}
+
+export interface FileMeta {
+  readonly fileName?: string;
+  readonly extension?: string;
+  readonly size?: number;
+  readonly path?: string;
+}
+
+export interface TokenItem {
+  readonly token: string;
+  readonly context: string;
+  readonly meta: {
+    readonly file: FileMeta | null;
+    readonly data: Readonly<Record<string, unknown>> | null;
+    readonly information_security_risk: Readonly<Record<'classification' | 'label' | 'handling', string>> | null;
+  };
+  readonly status: 'temporary' | 'permanent';
+  readonly size: number | null;
+  readonly version: number | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly expiresAt: string | null;
+}
+
+export interface DeviceItem {
+  readonly deviceIdentifier: string;
+  readonly name: string;
+  readonly status: 'pending' | 'approved' | 'rejected' | 'removed';
+  readonly roles: readonly ('storage' | 'authenticator')[];
+  readonly publicKeyRegistered: boolean;
+  readonly signingKeyRegistered: boolean;
+  readonly online: boolean;
+  readonly lastSeenAt: string | null;
+  readonly meta: Readonly<Record<string, unknown>> | null;
+  readonly createdAt: string;
+}
+
+export interface StorageItem {
+  readonly deviceIdentifier: string;
+  readonly name: string;
+  readonly status: string;
+  readonly online: boolean;
+  readonly lastSeenAt: string | null;
+  readonly tokensHeld: number;
+  readonly registeredAt: string;
+}
+
+/** `username` and `password` are the device's own login; the server shows them once. */
+export interface DeviceLogin {
+  readonly deviceIdentifier: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** Contract, section 16.1; the secrets are there on the first retrieval only. */
+export interface DeviceConfiguration {
+  readonly 'device-identifier': string;
+  readonly 'client-id': string;
+  readonly 'client-secret'?: string;
+  readonly 'channel-url': string;
+  readonly 'cab-public-key': string;
+  readonly 'jwks-url': string;
+  readonly [key: string]: unknown;
+}
+
+export interface RegisteredKey {
+  readonly publicKey: string;
+  readonly signingKey: string | null;
+  readonly fingerprint: string;
+  readonly registeredAt: string;
+}
+
+export interface ServerKey {
+  readonly publicKey: string;
+  readonly keyId: string;
+  readonly createdAt: string;
+}

@@ -1,0 +1,10 @@
+export type * from './answers';
+export type { Fields } from './api';
+export { type BodyCipher, type Opened, openForToken, type Place, sealForToken } from './application-layer';
+export type { ByteSource } from './byte-source';
+export type { ChannelMessage, WebSocketClass, WebSocketLike } from './channel';
+export { SealError } from './cobblestone';
+export { decodePublicKey, encodePublicKey, fingerprintOf, KeyFormError, ProfileKeys } from './profile-keys';
+export { kindOf, Refused, type RefusalKind, TimedOut, Unreachable } from './refused';
+export * from './session';
+export type { Reason } from '@symbolon/contracts';
