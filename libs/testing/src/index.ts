@@ -1,0 +1,5 @@
+export * from './database';
+export * from './scenario';
+export * from './test-device';
+export * from './test-server';
+export * from './test-socket';

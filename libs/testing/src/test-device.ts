@@ -1,0 +1,223 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { envelopeInfo } from '@symbolon/contracts';
+import {
+  generateEd25519,
+  generateKeyPair,
+  importX25519Private,
+  openMessage,
+  openStreamFrom,
+  parsePublicKey,
+  sealMessage,
+  sealStreamTo,
+  sha256Hex,
+  signEnvelope,
+  uuid7,
+  verifyEnvelope,
+} from '@symbolon/crypto';
+import { type Envelope, subprotocol } from '@symbolon/device-link';
+import { instant } from '@symbolon/kernel';
+import { WebSocket } from 'ws';
+import type { TestProfile, TestServer } from './test-server';
+
+// What a test reads of an opened message has the shape of section 16.3.
+type Content = any;
+
+type PrivateKey = ReturnType<typeof importX25519Private>;
+
+export interface Taken {
+  readonly envelope: Envelope;
+  readonly content: Content;
+}
+
+interface Stored {
+  readonly version: number;
+  readonly bytes: Buffer;
+}
+
+type Behaviour = (taken: Taken) => Promise<void> | void;
+
+/** A device for tests: speaks section 16 with the keys and credentials of a real one, and behaves as it is told. */
+export class TestDevice {
+  readonly objects = new Map<string, Stored[]>();
+  /** Every message that came, also repeated ones. */
+  readonly taken: Taken[] = [];
+  readonly acks = new Set<string>();
+  closeCode: number | null = null;
+  private socket: WebSocket | null = null;
+  private wakers: Array<() => void> = [];
+  /** Whether messages are acked before they are looked at. */
+  acking = true;
+  readonly behaviour: Record<string, Behaviour> = {
+    'storage.write': (taken) => this.store(taken),
+    'storage.read': (taken) => this.giveBack(taken),
+    'storage.delete': (taken) => this.remove(taken),
+  };
+
+  private constructor(
+    readonly deviceIdentifier: string,
+    private readonly configuration: Record<string, string>,
+    private readonly privateKey: PrivateKey,
+    private readonly signingKey: PrivateKey | null,
+    private readonly serverKey: string,
+  ) {}
+
+  /** Registers, approves and configures a device of the profile and makes it a storage device. */
+  static async of(
+    server: TestServer,
+    { token }: TestProfile,
+    { storage = true, signing = true } = {},
+  ): Promise<TestDevice> {
+    const pair = generateKeyPair();
+    const signer = signing ? generateEd25519() : null;
+    const fields = { deviceName: 'attic server', publicKey: pair.publicKey, signingKey: signer?.publicKey };
+    const { body } = await server.done('/device/request-unique-identifier', fields, token);
+    const { deviceIdentifier } = body;
+    await server.done('/device/approve-device', { deviceIdentifier }, token);
+    const { body: configuration } = await server.get(`/device/retrieve-device-configuration/${deviceIdentifier}`, {
+      token,
+    });
+    if (storage) await server.done('/storage/register', { deviceIdentifier }, token);
+    const { body: jwks } = await server.get('/.well-known/jwks.json');
+    const serverKey = Buffer.from(jwks.keys[0].x, 'base64url').toString('hex');
+    return new TestDevice(
+      deviceIdentifier,
+      configuration,
+      importX25519Private(pair.privateKey),
+      signer?.privateKey ?? null,
+      serverKey,
+    );
+  }
+
+  async connect(): Promise<void> {
+    const authorization = `Basic ${Buffer.from(`${this.configuration['client-id']}:${this.configuration['client-secret']}`).toString('base64')}`;
+    const socket = new WebSocket(this.configuration['channel-url']!, [subprotocol], { headers: { authorization } });
+    await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+    socket.on('message', (data) => this.hear(String(data)));
+    socket.on('error', () => undefined);
+    socket.on('close', (code) => {
+      this.closeCode = code;
+      this.wake();
+    });
+    this.socket = socket;
+    this.closeCode = null;
+  }
+
+  async leave(): Promise<void> {
+    this.socket?.terminate();
+    if (this.socket) await this.until(() => this.closeCode !== null);
+    this.socket = null;
+  }
+
+  /** Seals, signs and sends; answers the id. `change` spoils the envelope on its way. */
+  say(type: string, content: unknown, correlationId: string | null = null, change: Partial<Envelope> = {}): string {
+    const { deviceIdentifier } = this;
+    const id = change.id ?? uuid7();
+    const at = change.at ?? instant(Date.now());
+    const key = parsePublicKey(this.configuration['cab-public-key']!).raw;
+    const sealed = sealMessage(key, envelopeInfo(id, type, deviceIdentifier), Buffer.from(JSON.stringify(content)));
+    const head = { id, type, deviceIdentifier, correlationId, at };
+    const sig = this.signingKey && signEnvelope(this.signingKey, { ...head, sealed });
+    const body = { sealed: sealed.toString('base64') };
+    this.sendFrame({ v: 1, ...head, body, ...(sig ? { sig } : {}), ...change });
+    return id;
+  }
+
+  sendFrame(frame: unknown): void {
+    this.socket!.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
+  }
+
+  /** Waits for the n-th message of a type; repeated messages count. */
+  async got(type: string, count = 1): Promise<Taken> {
+    const all = () => this.taken.filter(({ envelope }) => envelope.type === type);
+    await this.until(() => all().length >= count);
+    return all()[count - 1]!;
+  }
+
+  count(type: string): number {
+    return this.taken.filter(({ envelope }) => envelope.type === type).length;
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise<void>((resolve) => this.wakers.push(resolve));
+  }
+
+  /** The one object that it holds. */
+  get held(): Buffer {
+    const [versions] = [...this.objects.values()];
+    return versions!.at(-1)!.bytes;
+  }
+
+  async store({ envelope, content }: Taken): Promise<void> {
+    const { objectId, version, size, sha256 } = content;
+    const bytes = content.payload ? Buffer.from(content.payload, 'base64') : await this.download(content.payloadUrl);
+    if (bytes.length !== size || sha256Hex(bytes) !== sha256) throw new Error('not the bytes that were announced');
+    const others = (this.objects.get(objectId) ?? []).filter((stored) => stored.version !== version);
+    this.objects.set(objectId, [...others, { version, bytes }]);
+    this.say('storage.write_ack', { objectId, version, sha256, storedAt: instant(Date.now()) }, envelope.id);
+  }
+
+  async giveBack(taken: Taken, spoil: (bytes: Buffer) => Buffer = (bytes) => bytes): Promise<void> {
+    const { objectId, version, uploadUrl } = taken.content;
+    const stored = this.objects.get(objectId)?.find((one) => one.version === version);
+    if (!stored) return void this.say('storage.read_result', { objectId, version, found: false }, taken.envelope.id);
+    const bytes = spoil(stored.bytes);
+    const about = { objectId, version, found: true, size: bytes.length, sha256: sha256Hex(bytes) };
+    if (uploadUrl) {
+      await this.upload(uploadUrl, bytes);
+      this.say('storage.read_result', { ...about, uploaded: true }, taken.envelope.id);
+    } else {
+      this.say('storage.read_result', { ...about, payload: bytes.toString('base64') }, taken.envelope.id);
+    }
+  }
+
+  remove({ envelope, content }: Taken): void {
+    const { objectId, upToVersion } = content;
+    const left = (this.objects.get(objectId) ?? []).filter(({ version }) => version > upToVersion);
+    if (left.length > 0) this.objects.set(objectId, left);
+    else this.objects.delete(objectId);
+    this.say('storage.delete_ack', { objectId, upToVersion, deletedAt: instant(Date.now()) }, envelope.id);
+  }
+
+  async download(url: string): Promise<Buffer> {
+    const answer = await fetch(url);
+    if (answer.status !== 200) throw new Error(`download ended as ${answer.status}`);
+    return buffer(Readable.fromWeb(answer.body as never).pipe(openStreamFrom([this.privateKey])));
+  }
+
+  async upload(url: string, bytes: Buffer): Promise<number> {
+    const key = parsePublicKey(this.configuration['cab-public-key']!).raw;
+    const body = await buffer(Readable.from([bytes], { objectMode: false }).pipe(sealStreamTo(key)));
+    return (await fetch(url, { method: 'POST', body: new Uint8Array(body) })).status;
+  }
+
+  private hear(text: string): void {
+    const frame = JSON.parse(text) as Envelope & { ack?: string };
+    if (frame.ack) this.acks.add(frame.ack);
+    else this.take(frame);
+    this.wake();
+  }
+
+  private take(envelope: Envelope): void {
+    if (this.acking) this.sendFrame({ ack: envelope.id });
+    const { id, type, deviceIdentifier, body, sig } = envelope;
+    const { sealed } = body as { sealed?: string };
+    if (sealed === undefined) {
+      this.taken.push({ envelope, content: body });
+      return;
+    }
+    const bytes = Buffer.from(sealed, 'base64');
+    if (!verifyEnvelope(this.serverKey, { ...envelope, sealed: bytes }, sig ?? ''))
+      throw new Error('not signed by the server');
+    const content = JSON.parse(
+      openMessage([this.privateKey], envelopeInfo(id, type, deviceIdentifier), bytes).toString(),
+    );
+    const taken = { envelope, content };
+    this.taken.push(taken);
+    void this.behaviour[type]?.(taken);
+  }
+
+  private wake(): void {
+    for (const waker of this.wakers.splice(0)) waker();
+  }
+}
