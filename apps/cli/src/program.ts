@@ -1,0 +1,207 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { Context, defaultUrl } from './context';
+import * as data from './data';
+import * as device from './device';
+import { exitHelp, exits, failureOf } from './failure';
+import * as profile from './profile';
+import {
+  operatorArguments,
+  type OperatorOptions,
+  runDevice,
+  runProgram,
+  serverArguments,
+  type UpOptions,
+} from './programs';
+import { type Surroundings, Terminal } from './terminal';
+
+interface Global {
+  readonly url: string;
+  readonly json?: boolean;
+  readonly timeout?: number;
+}
+
+const rotations = ['epoch', 'lookups', 'engine-seal', 'engine-sign', 'password'];
+
+/** Runs the command line and resolves with its exit code (see `exits`). Nothing is thrown. */
+export async function run(
+  argv: readonly string[],
+  surroundings: Surroundings,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<number> {
+  const json = argv.includes('--json');
+  const terminal = new Terminal(surroundings, json);
+  try {
+    return await parse(argv, terminal, signal);
+  } catch (error) {
+    const { exit, ...failure } = failureOf(error);
+    if (signal.aborted) return exits.interrupted;
+    if (exit === exits.ok) return exits.ok;
+    if (json) terminal.result({ error: { ...failure, exit } }, '');
+    // Commander has said its own sentence, with the usage, already.
+    else if (!(error instanceof Error && error.name === 'CommanderError')) {
+      terminal.hint(failure.message);
+      for (const [field, messages] of Object.entries(failure.errors ?? {})) {
+        terminal.hint(`  ${field} ${messages.join(', ')}`);
+      }
+    }
+    return exit;
+  }
+}
+
+async function parse(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<number> {
+  const { surroundings } = terminal;
+  let exit: number = exits.ok;
+  const program = new Command('symbolon')
+    .description('A vault that gives a token for data, and keeps the data, sealed, on your own devices.')
+    .option('--url <url>', 'the server (SYMBOLON_URL)', surroundings.env['SYMBOLON_URL'] || defaultUrl)
+    .option('--json', 'one JSON document on stdout, whatever happens')
+    .option('--timeout <seconds>', 'stop waiting for a command after this time; it goes on', positive)
+    .addHelpText('after', exitHelp)
+    .showHelpAfterError('(symbolon --help shows more)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => surroundings.stdout.write(text),
+      writeErr: (text) => {
+        if (!terminal.json) surroundings.stderr.write(text);
+      },
+    });
+
+  /** Adds a command whose action gets a context, its arguments and its options. */
+  const add = <A extends unknown[]>(
+    parent: Command,
+    usage: string,
+    description: string,
+    action: (context: Context, ...args: A) => Promise<number | void>,
+  ): Command =>
+    parent
+      .command(usage)
+      .description(description)
+      .action(async (...given: unknown[]) => {
+        const command = given.pop() as Command;
+        const { url, timeout } = command.optsWithGlobals<Global>();
+        const context = new Context(terminal, url, signal, timeout);
+        exit = (await action(context, ...(given as A))) ?? exits.ok;
+      });
+
+  const server = (name: string, description: string, ...extra: string[]): Command =>
+    add<[UpOptions]>(program, name, description, (_context, options) =>
+      runProgram('standalone', [...serverArguments(options), ...extra], surroundings),
+    )
+      .option('--port <n>', 'listen on 127.0.0.1:N')
+      .option('--data-dir <dir>', 'keep everything there')
+      .option('--no-tour', 'do not show the tour on the first start')
+      .option('--tour-file <file>', 'exchange this file in the tour')
+      .option('--reset', 'delete what the data directory holds first');
+  server('up', 'run the server, all in one process');
+  server('config', 'show the settings in effect, without secrets', '--print-config');
+
+  const passwordStdin = () => new Option('--password-stdin', 'the password is the first line of stdin');
+  const acceptServerKey = () => new Option('--accept-server-key', 'trust the key that the server shows now');
+
+  const profiles = program.command('profile').description('who you are at the server');
+  for (const [name, description, action] of [
+    ['register', 'register a new profile and sign in', profile.register],
+    ['login', 'sign in', profile.login],
+  ] as const) {
+    add<[string, Omit<profile.LoginOptions, 'username'>]>(
+      profiles,
+      `${name} <username>`,
+      description,
+      (context, username, options) => action(context, { ...options, username }),
+    )
+      .addOption(passwordStdin())
+      .addOption(acceptServerKey())
+      .addHelpText('after', '\nThe password is asked for, or taken from SYMBOLON_PASSWORD or stdin.');
+  }
+  add(profiles, 'logout', 'end the sign-in; your keys stay', profile.logout);
+  add(profiles, 'whoami', 'show who is signed in', profile.whoami);
+
+  const keys = program
+    .command('key')
+    .description("your keys, which never leave this machine; for operators, the installation's");
+  add(keys, 'register', 'make your keys here and register their public halves', profile.registerKey)
+    .option('--renew', 'make new ones; the present ones go on opening what was sealed to them')
+    .option('--replace', 'even though keys are registered that are not here');
+  const passphraseStdin = () => new Option('--passphrase-stdin', 'the passphrase is the first line of stdin');
+  add(keys, 'export <file>', 'write your keys into a file, sealed under a passphrase', profile.exportKey).addOption(
+    passphraseStdin(),
+  );
+  add(keys, 'import <file>', 'take your keys from such a file', profile.importKey).addOption(passphraseStdin());
+
+  /** A verb that works on the database and the key ring of an installation on this machine. */
+  const operate = (parent: Command, usage: string, description: string): Command =>
+    add(parent, usage, `${description} (for operators)`, (_context, ...given: unknown[]) => {
+      const options = given.pop() as OperatorOptions;
+      const words = [parent.name(), usage.split(' ', 1)[0]!, ...(given as string[])];
+      return runProgram('standalone', operatorArguments(words, options, terminal.json), surroundings);
+    }).option('--data-dir <dir>', "the server's data directory (SYMBOLON_DATA_DIR)");
+
+  const log = program.command('log').description('the event log of an installation');
+  operate(log, 'tail', 'show the newest events, without what they hold')
+    .option('--category <category...>', 'of these categories of streams alone')
+    .option('--lines <n>', 'how many (default 20)', positive)
+    .option('--follow', 'go on with those to come; with --json one document per line');
+  operate(log, 'rebase', 'make a log readable that was moved to another PostgreSQL cluster; the server is stopped');
+  const projections = program.command('projection').description('what an installation makes of its log');
+  operate(projections, 'ls', 'show where each follower of the log stands');
+  operate(projections, 'rebuild <name>', 'empty a projection and fill it anew from the first event');
+  operate(projections, 'skip <name>', 'let a stalled projection pass the event that stops it');
+  operate(keys, 'rotate <what>', "make a new one of the installation's keys: " + rotations.join(', ')).option(
+    '--backed-up',
+    'the backup is verified: destroy the old epoch key',
+  );
+
+  const devices = program.command('device').description('where the data lie');
+  add(devices, 'add <name>', 'register and approve a device, and write what its agent needs', device.add)
+    .option('--dir <dir>', 'the directory of the device')
+    .option('--no-approve', 'leave it pending');
+  add(devices, 'list', 'list devices', device.list)
+    .addOption(new Option('--status <status>').choices(['pending', 'approved', 'rejected', 'removed']))
+    .option('--page <n>', 'page', positive)
+    .option('--per-page <n>', 'devices per page', positive);
+  add(devices, 'approve <device>', 'approve a pending device', device.approve).option(
+    '--dir <dir>',
+    'write its configuration there',
+  );
+  add(devices, 'reject <device>', 'reject a pending device', device.reject);
+  add(devices, 'enable <device>', 'make it a storage device, once it has registered its key', device.enable);
+  add(devices, 'run', 'run a device here, in the foreground', runDevice)
+    .option('--dir <dir>', 'the directory of the device')
+    .option('--config <file>', 'its device.json; login.json lies beside it')
+    .option('--storage', 'make it a storage device of the profile that is signed in')
+    .option('--pair-anew', "trust the server's present keys instead of those seen at the first start");
+
+  add(program, 'put <file>', 'exchange a file for a token (- for stdin)', data.put)
+    .option('--context <text>', 'what the token is about; the server sees it (default: sealed)')
+    .option('--ttl <minutes>', 'how long the reservation lives, 1 to 60', positive)
+    .option('--raw', 'do not seal: the file is sealed already')
+    .option('--pad', 'hide the exact length')
+    .option('--plain-meta', 'let the server know name and length of the file');
+  add(program, 'get <token>', 'fetch the data of a token', data.get)
+    .requiredOption('-o, --output <file>', 'where to (- for stdout)')
+    .option('--raw', 'take the bytes as they are, sealed or not')
+    .option('--at-least <version>', 'refuse an older version', positive);
+  add(program, 'ls', 'list tokens', data.list)
+    .option('--context <text>', 'with this context; a trailing * makes a prefix of it')
+    .option('--name <text>', 'with this file name; a trailing * makes a prefix of it')
+    .option('--extension <text>', 'with this file extension')
+    .addOption(new Option('--status <status>').choices(['temporary', 'permanent']))
+    .option('--page <n>', 'page', positive)
+    .option('--per-page <n>', 'tokens per page, up to 100', positive)
+    .option('--all', 'all pages');
+  add(program, 'rm <tokens...>', 'delete tokens and the keys of their data', data.remove);
+  add<[string, { wait?: boolean }]>(
+    program,
+    'status <command>',
+    'show what became of a command',
+    (context, id, { wait }) => data.status(context, id, wait ?? false),
+  ).option('--wait', 'until it is final');
+
+  await program.parseAsync([...argv], { from: 'user' });
+  return exit;
+}
+
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('A whole number above 0 is needed.');
+  return Number(text);
+}

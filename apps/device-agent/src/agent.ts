@@ -1,0 +1,246 @@
+import { setTimeout as after } from 'node:timers/promises';
+import { rowContext } from '@symbolon/contracts';
+import { open, seal } from '@symbolon/crypto';
+import { type Clock, SystemClock } from '@symbolon/kernel';
+import { Backoff } from './backoff';
+import { BlobStore } from './blob-store';
+import { Correspondence } from './envelope';
+import { type Exit, exits, Halt } from './halt';
+import { type Configuration, type DeviceKeys, Home, type Pairing } from './home';
+import type { FrameSeal } from './journal';
+import { Ledger } from './ledger';
+import type { Link } from './link';
+import type { Log } from './log';
+import { Orders } from './orders';
+import { checkPairing, pair } from './pairing';
+import { ServerKeys } from './server-keys';
+import { StorageRole } from './storage-role';
+import { Lanes } from './turns';
+import { WebSocketLink } from './websocket-link';
+
+/** Waits of the agent in milliseconds. */
+export interface Pace {
+  /** The first wait before something is tried again; it doubles up to `retryMost`. */
+  readonly retryFirst: number;
+  readonly retryMost: number;
+  /** An unacknowledged message is sent again after this (contract: 30,000). */
+  readonly resendAfter: number;
+  /** Without any frame for this long a connection counts as dead. */
+  readonly silence: number;
+  /** Between two looks at the server's key set for an unknown signer. */
+  readonly keySetPause: number;
+}
+
+export interface AgentOptions {
+  /** The agent's directory with `device.json` and `login.json`. */
+  readonly dir: string;
+  readonly log?: Log;
+  readonly clock?: Clock;
+  readonly pace?: Partial<Pace>;
+  /** Trust the server's present keys instead of those that were pinned. */
+  readonly pairAnew?: boolean;
+}
+
+/** How an agent ended: code 0 after `stop`, else a sentence for people. */
+export interface AgentEnd {
+  readonly exit: Exit;
+  readonly sentence: string | null;
+}
+
+export interface RunningAgent {
+  /** Resolves once connected and serving; rejects with `Halt` if the agent ends before. */
+  readonly ready: Promise<{ deviceIdentifier: string }>;
+  /** Resolves when the agent has ended, by itself or by `stop`. Never rejects. */
+  readonly ended: Promise<AgentEnd>;
+  /** Finishes what is short, breaks off transfers (they go on after the next start) and disconnects. */
+  stop(): Promise<void>;
+}
+
+const usualPace: Pace = {
+  retryFirst: 1000,
+  retryMost: 60_000,
+  resendAfter: 30_000,
+  silence: 75_000,
+  keySetPause: 60_000,
+};
+const hour = 60 * 60 * 1000;
+const patience = 5000;
+
+/** Runs a device on a directory: pairs at the first start, connects and serves the storage role until it is stopped. */
+export function runAgent(options: AgentOptions): RunningAgent {
+  const stopping = new AbortController();
+  const agent = new Agent(options, stopping.signal);
+  const ended = agent.run().then(
+    (): AgentEnd => ({ exit: exits.stopped, sentence: null }),
+    (error: unknown): AgentEnd => {
+      if (stopping.signal.aborted && !(error instanceof Halt)) return { exit: exits.stopped, sentence: null };
+      if (error instanceof Halt) return { exit: error.exit, sentence: error.message };
+      return {
+        exit: exits.fault,
+        sentence: `The agent failed: ${error instanceof Error ? error.message : 'unknown'}.`,
+      };
+    },
+  );
+  const ready = Promise.race([
+    agent.ready,
+    ended.then(({ exit, sentence }) => Promise.reject(new Halt(exit, sentence ?? 'The agent was stopped.'))),
+  ]);
+  ready.catch(() => undefined);
+  return {
+    ready,
+    ended,
+    stop: async () => {
+      stopping.abort();
+      await ended;
+    },
+  };
+}
+
+class Agent {
+  readonly ready: Promise<{ deviceIdentifier: string }>;
+  private becomeReady: (of: { deviceIdentifier: string }) => void = () => undefined;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly pace: Pace;
+
+  constructor(
+    private readonly options: AgentOptions,
+    private readonly signal: AbortSignal,
+  ) {
+    this.ready = new Promise((resolve) => (this.becomeReady = resolve));
+    this.clock = options.clock ?? new SystemClock();
+    this.log = options.log ?? (() => undefined);
+    this.pace = { ...usualPace, ...options.pace };
+  }
+
+  async run(): Promise<void> {
+    const home = await Home.open(this.options.dir);
+    try {
+      const configuration = await home.configuration();
+      const before = await home.pairing();
+      const keys = await home.keys(before);
+      const pairing = await this.pairing(home, configuration, keys, before);
+      await this.serve(home, configuration, keys, pairing);
+    } finally {
+      await home.close();
+    }
+  }
+
+  private async pairing(
+    home: Home,
+    configuration: Configuration,
+    keys: DeviceKeys,
+    before: Pairing | null,
+  ): Promise<Pairing> {
+    if (before && !this.options.pairAnew) {
+      checkPairing(before, configuration, keys);
+      return before;
+    }
+    const { clock, log, signal } = this;
+    return pair({ home, configuration, clock, log, signal, backoff: this.backoff() }, keys);
+  }
+
+  private async serve(home: Home, configuration: Configuration, keys: DeviceKeys, pairing: Pairing): Promise<void> {
+    const { clock, log, signal, pace } = this;
+    const { deviceIdentifier, cabPublicKey } = configuration;
+    const store = new BlobStore(home.path('blobs'), home.path('drafts'), keys, deviceIdentifier);
+    await store.open();
+    const { ledger, state } = await Ledger.open(
+      { main: home.path('ledger'), copy: home.path('ledger.copy') },
+      sealFor(deviceIdentifier, keys),
+      () => clock.millis(),
+    );
+    const complete = state === 'whole' || (state === 'missing' && (await store.isEmpty()));
+    if (!complete) {
+      log('ledger-damaged', { advice: 'the inventory lists some objects only once they were written again' });
+    }
+
+    const link: Link = new WebSocketLink({
+      url: configuration.channelUrl,
+      clientId: configuration.clientId,
+      clientSecret: configuration.clientSecret,
+      log,
+      reconnect: { first: pace.retryFirst, most: pace.retryMost },
+      resendAfter: pace.resendAfter,
+      silence: pace.silence,
+    });
+    const lanes = new Lanes();
+    const serverKeys = new ServerKeys(pairing.signingKeys, {
+      jwksUrl: configuration.jwksUrl,
+      save: (signingKeys) => home.savePairing({ ...pairing, signingKeys }),
+      now: () => clock.millis(),
+      log,
+      signal,
+      pause: pace.keySetPause,
+    });
+    const storage = new StorageRole({
+      store,
+      ledger,
+      lanes,
+      keys,
+      cabPublicKey,
+      clock,
+      log,
+      retry: () => this.backoff(),
+    });
+    const orders = new Orders({
+      deviceIdentifier,
+      pairedAt: pairing.pairedAt,
+      link,
+      ledger,
+      lanes,
+      correspondence: new Correspondence(configuration, keys),
+      serverKeys,
+      roles: [storage],
+      heldDir: home.path('held'),
+      clock,
+      log,
+      signal,
+    });
+
+    const hourly = setInterval(() => {
+      ledger.sweep();
+      serverKeys.refresh().catch(() => undefined);
+    }, hour);
+    try {
+      await orders.resume();
+      link.open((message, confirm) => orders.receive(message, confirm));
+      await Promise.race([link.ready, link.halted, aborted(signal)]);
+      if (signal.aborted) return;
+      log('ready', { deviceIdentifier, objects: ledger.size });
+      this.becomeReady({ deviceIdentifier });
+      const reconciled = storage.reconcile(complete, signal).catch((error: unknown) => {
+        if (!signal.aborted) log('fault', { reason: error instanceof Error ? error.message : 'unknown' });
+      });
+      await Promise.race([link.halted, aborted(signal)]).finally(() => reconciled);
+    } finally {
+      clearInterval(hourly);
+      // Answers still go out as long as the carrier takes them.
+      await Promise.race([orders.settle(), after(patience, undefined, { ref: false })]);
+      await link.close();
+      await orders.settle();
+      await ledger.close();
+      log('stopped');
+    }
+  }
+
+  private backoff(): Backoff {
+    return new Backoff(this.pace.retryFirst, this.pace.retryMost);
+  }
+}
+
+/** Frames of the ledger lie under the master key; the place of a frame is part of its context. */
+function sealFor(deviceIdentifier: string, { master }: DeviceKeys): FrameSeal {
+  const context = (place: string): Uint8Array => rowContext(deviceIdentifier, 'ledger', place);
+  return {
+    seal: (place, plaintext) => seal(master.key, context(place), plaintext),
+    open: (place, sealed) => open(master.key, context(place), sealed),
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,60 @@
+// The pool of file operations is made at the first of them: enough threads for writes that wait for the disk.
+process.env['UV_THREADPOOL_SIZE'] ??= '16';
+
+import { parseArgs } from 'node:util';
+import { runAgent } from './agent';
+import { exits } from './halt';
+import { logTo } from './log';
+
+const usage = `Usage: device-agent run --dir DIR [--json] [--pair-anew] [--attached]
+
+Runs a device on the directory DIR, which holds device.json (its configuration) and login.json
+({"url","username","password"}). Everything else in DIR is made and kept by the agent.
+
+  --json       tell what happens as JSON lines
+  --pair-anew  trust the server's present keys instead of those seen at the first start
+  --attached   end when the standard input ends, that is with the program that started it
+`;
+
+async function main(args: readonly string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        dir: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        'pair-anew': { type: 'boolean', default: false },
+        attached: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : 'wrong arguments'}\n\n${usage}`);
+    return exits.usage;
+  }
+  const { values, positionals } = parsed;
+  if (values.help) {
+    process.stdout.write(usage);
+    return exits.stopped;
+  }
+  if (positionals.join(' ') !== 'run' || !values.dir) {
+    process.stderr.write(usage);
+    return exits.usage;
+  }
+
+  const log = logTo(process.stdout, values.json);
+  const agent = runAgent({ dir: values.dir, log, pairAnew: values['pair-anew'] });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void agent.stop());
+  if (values.attached) process.stdin.on('close', () => void agent.stop()).resume();
+  const { exit, sentence } = await agent.ended;
+  process.stdin.destroy();
+  if (sentence !== null) {
+    if (values.json) log('halted', { exit, sentence });
+    process.stderr.write(`${sentence}\n`);
+  }
+  return exit;
+}
+
+void main(process.argv.slice(2)).then((code) => (process.exitCode = code));

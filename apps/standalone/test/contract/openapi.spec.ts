@@ -1,0 +1,125 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TestServer } from '@symbolon/testing';
+
+/** The document in the repository; SYMBOLON_WRITE_OPENAPI=1 writes it anew instead of comparing. */
+const file = join(__dirname, '../../../../docs/api/openapi.json');
+
+/** Verbs and paths of the rows, aliases included (contract, sections 10 and 12). */
+const rows: Record<number, readonly string[]> = {
+  1: ['get /health', 'get /utility/check-server-health'],
+  2: [
+    'get /request-status/{commandId}',
+    'get /utility/request-command-id-status/{commandId}',
+    'post /request-status/{commandId}',
+    'post /utility/request-command-id-status/{commandId}',
+  ],
+  3: ['post /profile/register-profile'],
+  4: ['post /profile/authenticate'],
+  5: ['get /profile/retrieve-profile-id'],
+  6: ['post /profile/change-password'],
+  8: ['post /profile/reauthorize-authorization-token'],
+  9: ['post /profile/revoke-authorization-token'],
+  10: ['post /profile/authorization-token/expiry'],
+  19: ['get /public-key/generate-keys', 'post /public-key/generate-keys'],
+  20: ['post /public-key/register-public-key'],
+  21: ['get /public-key/retrieve-public-key'],
+  22: ['get /dptcab/public-key', 'get /public-key/retrieve-cab-public-key'],
+  26: ['post /', 'post /upstream', 'put /', 'put /upstream'],
+  28: ['get /', 'get /downstream'],
+};
+const beyond = ['/.well-known/jwks.json', '/openapi.json', '/docs', '/health/live', '/health/ready'];
+const open = [1, 2, 3, 4, 22, 26, 28];
+
+let server: TestServer;
+let document: any;
+let operations: Array<{ readonly name: string; readonly operation: any }>;
+
+beforeAll(async () => {
+  server = await TestServer.start({ environment: { SYMBOLON_PUBLIC_URL: 'http://127.0.0.1:8009' } });
+  document = (await server.get('/openapi.json')).body;
+  operations = Object.entries<any>(document.paths).flatMap(([path, verbs]) =>
+    Object.entries<any>(verbs).map(([verb, operation]) => ({ name: `${verb} ${path}`, operation })),
+  );
+});
+
+afterAll(() => server.stop());
+
+test('the document in the repository is the one that is served', () => {
+  const text = `${JSON.stringify(document, null, 2)}\n`;
+  if (process.env['SYMBOLON_WRITE_OPENAPI'] === '1') writeFileSync(file, text);
+  expect(readFileSync(file, 'utf8')).toBe(text);
+});
+
+test.each(Object.entries(rows))('row %s stands there with every verb and alias', (row, expected) => {
+  const found = operations.filter(({ operation }) => operation['x-symbolon-row'] === Number(row));
+  expect(found.map(({ name }) => name).sort()).toEqual([...expected].sort());
+});
+
+test('what lies beyond the menu stands there too', () => {
+  for (const path of beyond) expect(document.paths[path]).toHaveProperty('get');
+});
+
+test('operations have ids of their own, references lead somewhere, path parameters are declared', () => {
+  const ids = operations.map(({ operation }) => operation.operationId);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const [, reference] of JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+    expect([reference, reference!.split('/').reduce((at, name) => at?.[name], document)]).not.toContain(undefined);
+  }
+  for (const { name, operation } of operations) {
+    const named = [...name.matchAll(/\{([^}]+)\}/g)].map(([, parameter]) => parameter);
+    const declared = (operation.parameters ?? []).filter((parameter: any) => parameter.in === 'path');
+    expect([name, declared.map((parameter: any) => parameter.name)]).toEqual([name, named]);
+    expect(declared.every((parameter: any) => parameter.required && parameter.schema.format === 'uuid')).toBe(true);
+  }
+});
+
+test('bodies come in three encodings, and are required where a field is', () => {
+  const encodings = ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'];
+  for (const { name, operation } of operations) {
+    const { requestBody } = operation;
+    if (!requestBody || operation['x-symbolon-row'] === 26) continue;
+    expect([name, Object.keys(requestBody.content).sort()]).toEqual([name, encodings]);
+  }
+  expect(document.paths['/profile/revoke-authorization-token'].post.requestBody.required).toBe(false);
+  expect(document.paths['/profile/register-profile'].post.requestBody.required).toBe(true);
+  expect(Object.keys(document.paths['/upstream'].post.requestBody.content)).toEqual(['application/octet-stream']);
+});
+
+test('integers, defaults and limits are those of the contract', () => {
+  const fieldsOf = (path: string) => {
+    const { $ref } = document.paths[path].post.requestBody.content['application/json'].schema;
+    return document.components.schemas[$ref.split('/').pop()];
+  };
+  expect(fieldsOf('/profile/reauthorize-authorization-token')).toMatchObject({
+    required: ['ttl'],
+    properties: { ttl: { type: 'integer', minimum: 60, maximum: 2_592_000 } },
+  });
+  expect(fieldsOf('/profile/register-profile')).toMatchObject({
+    required: ['username', 'password'],
+    properties: { username: { minLength: 3, maxLength: 254 }, password: { minLength: 8, maxLength: 256 } },
+  });
+  expect(fieldsOf('/data-token/reserve-token-space').properties).toMatchObject({
+    ttl: { type: 'integer', minimum: 1, maximum: 60, default: 5 },
+    meta: { $ref: expect.any(String) },
+  });
+});
+
+test('each says which token it takes and which problems it may answer', () => {
+  for (const { name, operation } of operations) {
+    const row = operation['x-symbolon-row'];
+    const isOpen = row === undefined ? beyond.includes(name.split(' ')[1]!) : open.includes(row);
+    const takes = operation.security.some((scheme: object) => 'token' in scheme);
+    if (!(row === 2 && name.startsWith('get'))) expect([name, takes]).toEqual([name, !isOpen]);
+    const statuses = Object.keys(operation.responses);
+    for (const status of [...(takes ? ['401', '403'] : []), '429', '500', '503']) expect(statuses).toContain(status);
+    if (!operation.parameters?.some((parameter: any) => parameter.name === 'Prefer')) continue;
+    expect([name, statuses]).toEqual([name, expect.arrayContaining(['200', '202'])]);
+  }
+  expect(document.paths['/request-status/{commandId}'].get.security).toEqual([{}, { token: [] }, { bearer: [] }]);
+});
+
+test('the page names every operation', async () => {
+  const { text } = await server.get('/docs');
+  for (const path of Object.keys(document.paths)) expect(text).toContain(`<code>${path}</code>`);
+});
