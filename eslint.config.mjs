@@ -39,6 +39,8 @@ const depConstraints = [
   { sourceTag: 'layer:tools', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'scope:identity', onlyDependOnLibsWithTags: ['scope:identity', 'scope:shared'] },
   { sourceTag: 'scope:token-vault', onlyDependOnLibsWithTags: ['scope:token-vault', 'scope:shared'] },
+  { sourceTag: 'scope:policy', onlyDependOnLibsWithTags: ['scope:policy', 'scope:shared'] },
+  { sourceTag: 'scope:voting', onlyDependOnLibsWithTags: ['scope:voting', 'scope:shared'] },
   { sourceTag: 'scope:device-router', onlyDependOnLibsWithTags: ['scope:device-router', 'scope:shared'] },
 ];
 

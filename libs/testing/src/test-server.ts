@@ -7,8 +7,10 @@ import { serve, type Served, type ServeOptions } from '@symbolon/gateway';
 import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import type { Clock } from '@symbolon/kernel';
 import { createLogger } from '@symbolon/observe';
+import { policyMigrations, PolicyModule } from '@symbolon/policy';
 import { Settings } from '@symbolon/settings';
 import { tokenVaultEntities, tokenVaultMigrations, TokenVaultModule } from '@symbolon/token-vault';
+import { votingMigrations, VotingModule } from '@symbolon/voting';
 import { type FreshDatabase, freshDatabase } from './database';
 
 export interface TestAnswer {
@@ -153,8 +155,14 @@ export class TestServer {
 
 function all(): Pick<ServeOptions, 'modules' | 'migrations' | 'entities'> {
   return {
-    modules: [IdentityModule, TokenVaultModule, DeviceRouterModule],
-    migrations: [...identityMigrations, ...tokenVaultMigrations, ...deviceRouterMigrations],
+    modules: [IdentityModule, TokenVaultModule, DeviceRouterModule, PolicyModule, VotingModule],
+    migrations: [
+      ...identityMigrations,
+      ...tokenVaultMigrations,
+      ...deviceRouterMigrations,
+      ...policyMigrations,
+      ...votingMigrations,
+    ],
     entities: [...tokenVaultEntities, ...deviceRouterEntities],
   };
 }

@@ -18,9 +18,14 @@ export type CommandAccepted = Event<
   { input: unknown; location: string | null }
 >;
 export type CommandCleared = Event<'command.cleared', { commandId: string }>;
+/** Polls were opened for it; `command.cleared` follows only once all have succeeded. */
+export type CommandPendingVote = Event<
+  'command.pending_vote',
+  { commandId: string; poolIds: readonly string[]; policyIds: readonly string[] }
+>;
 export type CommandSucceeded = Event<'command.succeeded', { commandId: string }, { result: unknown }>;
 export type CommandRejected = Event<'command.rejected', { commandId: string; reason: string }>;
-export type CommandEvent = CommandAccepted | CommandCleared | CommandSucceeded | CommandRejected;
+export type CommandEvent = CommandAccepted | CommandCleared | CommandPendingVote | CommandSucceeded | CommandRejected;
 
 /** Stream `audit-<profileId>`. */
 export type AccessDenied = Event<'access.denied', { profileId: string; method: string; path: string; code: string }>;

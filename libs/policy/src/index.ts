@@ -1,0 +1,2 @@
+export * from './policy.migration';
+export * from './policy.module';

@@ -1,0 +1,2 @@
+export * from './voting.migration';
+export * from './voting.module';
