@@ -77,8 +77,9 @@ async function expectNoTraces(): Promise<void> {
     for (const piece of [bytes, bytes.subarray(bytes.length >> 1, (bytes.length >> 1) + 64)])
       expect(everywhere.find(piece)).toEqual([]);
   expect(everywhere.find(ada.profileId)).toContain('es.event');
-  for (const { path, bytes } of [...parcelFiles(), ...filesBelow(join(folder, 'blobs'))])
-    expect(everywhere.find(bytes.subarray(-64))).toEqual([path]);
+  // A file that the kill left empty or all but empty can hold nothing, and its bytes could lie anywhere by chance.
+  const sealed = [...parcelFiles(), ...filesBelow(join(folder, 'blobs'))].filter(({ bytes }) => bytes.length >= 16);
+  for (const { path, bytes } of sealed) expect(everywhere.find(bytes.subarray(-64))).toEqual([path]);
 }
 
 /** Looks without a pause, so that the moment is met. */
