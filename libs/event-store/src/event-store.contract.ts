@@ -4,6 +4,7 @@ import {
   type Draft,
   type EventStore,
   type Expected,
+  type Guard,
   instant,
   type Meta,
   millisOf,
@@ -124,6 +125,72 @@ export function eventStoreContract(name: string, make: () => Promise<StoreUnderT
         expect(taken).toEqual({ status: 'conflict', revision: 0n });
         expect(duplicate).toMatchObject({ status: 'duplicate', revision: 0n });
         expect(fresh.map(({ status }) => status)).toEqual(streams.map(() => 'appended'));
+      });
+
+      describe('under a guard', () => {
+        const guarded = (stream: string, guard: Guard, ...events: Draft[]) =>
+          store.append(stream, 'any', events, meta, guard);
+
+        test('is kept by this adapter', () => expect(store.guards).toBe(true));
+
+        test('writes while the other stream stands where it was seen', async () => {
+          const absent = { stream: 'other-1', revision: 'none' } as const;
+          expect(await guarded('thing-1', absent, draft())).toMatchObject({ status: 'appended', revision: 0n });
+          await append('other-1', 'none', draft(), draft());
+          const seen = { stream: 'other-1', revision: 1n };
+          expect(await guarded('thing-1', seen, draft())).toMatchObject({ status: 'appended', revision: 1n });
+        });
+
+        test('writes nothing when the other stream has moved, and tells where it stands', async () => {
+          await append('other-1', 'none', draft(), draft());
+          for (const revision of ['none', 0n, 2n] as const) {
+            const answer = await guarded('thing-1', { stream: 'other-1', revision }, draft());
+            expect(answer).toEqual({ status: 'guarded', revision: 1n });
+          }
+          const gone = await guarded('thing-1', { stream: 'other-2', revision: 0n }, draft());
+          expect(gone).toEqual({ status: 'guarded', revision: -1n });
+          expect(await revisions('thing-1')).toEqual([]);
+        });
+
+        test('answers a repeat as such, whatever the other stream did since', async () => {
+          const event = draft();
+          await guarded('thing-1', { stream: 'other-1', revision: 'none' }, event);
+          await append('other-1', 'none', draft());
+          const repeat = await guarded('thing-1', { stream: 'other-1', revision: 'none' }, event);
+          expect(repeat).toMatchObject({ status: 'duplicate', revision: 0n });
+        });
+
+        test('answers a conflict as such', async () => {
+          await append('thing-1', 'none', draft());
+          const guard = { stream: 'other-1', revision: 4n };
+          const answer = await store.append('thing-1', 'none', [draft()], meta, guard);
+          expect(answer).toEqual({ status: 'conflict', revision: 0n });
+        });
+
+        test('may be the stream that is written itself', async () => {
+          await append('thing-1', 'none', draft());
+          expect(await guarded('thing-1', { stream: 'thing-1', revision: 0n }, draft())).toMatchObject({ revision: 1n });
+          expect(await guarded('thing-1', { stream: 'thing-1', revision: 0n }, draft())).toMatchObject({
+            status: 'guarded',
+            revision: 1n,
+          });
+        });
+
+        test('is looked at append by append where many leave together', async () => {
+          const none = (stream: string) => ({ stream, revision: 'none' }) as const;
+          const [before, moved, after, beside] = await Promise.all([
+            guarded('thing-1', none('other-1'), draft()),
+            append('other-1', 'none', draft()),
+            guarded('thing-2', none('other-1'), draft()),
+            guarded('thing-3', none('other-2'), draft()),
+          ]);
+          expect([before, moved, after, beside].map(({ status }) => status)).toEqual([
+            'appended',
+            'appended',
+            'guarded',
+            'appended',
+          ]);
+        });
       });
 
       test('keeps the order in which one caller appends to a stream without waiting', async () => {

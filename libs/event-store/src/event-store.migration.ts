@@ -127,3 +127,102 @@ returns table (status text, revision bigint, xid xid8, "position" bigint) langua
   from es.append_many(jsonb_build_array(jsonb_build_array(stream, expected, meta, drafts))) a
 $$;
 `;
+
+/**
+ * An append may name another stream and where it has to stand: a fifth member [stream, revision] of its request. The
+ * look at that stream happens under a shared lock on it, which its own appends take alone: nothing comes in between.
+ */
+export class GuardedAppend1700000110000 implements MigrationInterface {
+  readonly name = 'GuardedAppend1700000110000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(guardedAppend);
+  }
+
+  async down(): Promise<void> {
+    throw new Error('appends without guards are not brought back: commands rely on them');
+  }
+}
+
+const guardedAppend = `
+create or replace function es.append_many(requests jsonb)
+returns table (status text, revision bigint, xid xid8, "position" bigint)
+language plpgsql as $$
+#variable_conflict use_variable
+declare
+  request  jsonb;
+  name     text;
+  expected bigint;
+  drafts   jsonb;
+  guard    jsonb;
+  size     bigint;
+  newest   bigint;
+  known    bigint;
+  guarded  bigint;
+begin
+  -- (xid, position) is the order of a stream only if the xid is taken after the stream's lock.
+  if pg_current_xact_id_if_assigned() is not null then
+    raise exception 'es.append must be the first write of its transaction';
+  end if;
+  -- One fixed order, so that no two calls ever wait for each other; a stream that is written and guarded is locked once.
+  perform case when l.writes then pg_advisory_xact_lock(l.key) else pg_advisory_xact_lock_shared(l.key) end
+  from (
+    select k.key, bool_or(k.writes) as writes
+    from jsonb_array_elements(requests) r
+    cross join lateral (
+      select hashtextextended(r ->> 0, 0) as key, true as writes
+      union all
+      select hashtextextended(r -> 4 ->> 0, 0), false where r -> 4 is not null
+    ) k
+    group by k.key order by k.key
+  ) l;
+
+  for request in select r from jsonb_array_elements(requests) r loop
+    name := request ->> 0;
+    expected := request -> 1;
+    drafts := request -> 3;
+    guard := request -> 4;
+    size := jsonb_array_length(drafts);
+    select e.revision into newest from es.event e where e.stream = name order by e.revision desc limit 1;
+    newest := coalesce(newest, -1);
+    known := 0;
+    guarded := null;
+    if newest >= 0 then
+      -- limit 1 holds the planner to the index on id, however long the stream is.
+      select count(*), max(e.revision) into known, revision
+      from jsonb_array_elements(drafts) d
+      cross join lateral (select stream, event.revision from es.event where id = (d ->> 0)::uuid limit 1) e
+      where e.stream = name;
+    end if;
+    if guard is not null then
+      select e.revision into guarded from es.event e where e.stream = guard ->> 0 order by e.revision desc limit 1;
+      guarded := coalesce(guarded, -1);
+    end if;
+
+    if known = size then
+      status := 'duplicate';
+      select e.xid, e.position into xid, position from es.event e where e.stream = name and e.revision = revision;
+    elsif known > 0 or expected not in (-2, newest) then
+      status := 'conflict';
+      revision := newest;
+      xid := null;
+      position := null;
+    elsif guarded <> (guard -> 1)::bigint then
+      status := 'guarded';
+      revision := guarded;
+      xid := null;
+      position := null;
+    else
+      insert into es.event (stream, revision, id, type, version, data, meta)
+      select name, newest + d.n, (d.draft ->> 0)::uuid, d.draft ->> 1, (d.draft ->> 2)::integer, d.draft -> 3, request -> 2
+      from jsonb_array_elements(drafts) with ordinality d(draft, n)
+      order by d.n;
+      status := 'appended';
+      revision := newest + size;
+      xid := pg_current_xact_id();
+      position := currval('es.event_position_seq');
+    end if;
+    return next;
+  end loop;
+end $$;
+`;

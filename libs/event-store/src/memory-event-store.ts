@@ -6,6 +6,8 @@ import {
   type Draft,
   EventStore,
   type Expected,
+  type Guard,
+  type Guarded,
   type Instant,
   type Meta,
   type Recorded,
@@ -46,7 +48,25 @@ export class MemoryEventStore extends EventStore {
     this.forced.set(stream, times);
   }
 
-  async append(stream: string, expected: Expected, events: readonly Draft[], meta: Meta): Promise<Appended> {
+  override get guards(): boolean {
+    return true;
+  }
+
+  append(stream: string, expected: Expected, events: readonly Draft[], meta: Meta): Promise<Appended>;
+  append(
+    stream: string,
+    expected: Expected,
+    events: readonly Draft[],
+    meta: Meta,
+    guard: Guard | undefined,
+  ): Promise<Appended | Guarded>;
+  async append(
+    stream: string,
+    expected: Expected,
+    events: readonly Draft[],
+    meta: Meta,
+    guard?: Guard,
+  ): Promise<Appended | Guarded> {
     this.reach();
     if (events.length === 0) throw new RangeError('nothing to append');
     const stored = this.streams.get(stream) ?? [];
@@ -60,6 +80,10 @@ export class MemoryEventStore extends EventStore {
     const wanted = expected === 'none' ? -1n : expected;
     if (last || (wanted !== 'any' && wanted !== revision) || this.conflictIsForced(stream)) {
       return { status: 'conflict', revision };
+    }
+    if (guard) {
+      const newest = BigInt((this.streams.get(guard.stream)?.length ?? 0) - 1);
+      if (newest !== (guard.revision === 'none' ? -1n : guard.revision)) return { status: 'guarded', revision: newest };
     }
     for (const { id } of events) if (this.places.has(id)) throw new Error(`event ${id} is already in another stream`);
 

@@ -5,6 +5,8 @@ import {
   EventStore,
   type Expected,
   Gathered,
+  type Guard,
+  type Guarded,
   type Instant,
   instant,
   isOutage,
@@ -13,7 +15,7 @@ import {
   Unavailable,
 } from '@symbolon/kernel';
 import { Pool, type PoolConfig, type QueryConfig, type QueryResultRow } from 'pg';
-import { EventStoreSchema1700000100000 } from './event-store.migration';
+import { EventStoreSchema1700000100000, GuardedAppend1700000110000 } from './event-store.migration';
 import { GroupCommit, type Request } from './group-commit';
 import { verifyLog } from './log-moved';
 import { hasReached, partsOf, type Place } from './place';
@@ -35,11 +37,11 @@ export interface PostgresEventStoreOptions {
  * `symbolon-log`, are opened when needed and closed by `close()`. Cursors are `"<xid>:<position>"`.
  */
 export class PostgresEventStore extends EventStore {
-  static readonly migrations = [EventStoreSchema1700000100000];
+  static readonly migrations = [EventStoreSchema1700000100000, GuardedAppend1700000110000];
 
   private readonly writers: Pool;
   private readonly readers: Pool;
-  private readonly commits: GroupCommit<Appended>;
+  private readonly commits: GroupCommit<Appended | Guarded>;
   private readonly reads = new Gathered(
     (wanted: readonly { stream: string; next: bigint }[]) => this.pagesOf(wanted),
     4,
@@ -88,11 +90,30 @@ export class PostgresEventStore extends EventStore {
     await Promise.all([this.writers.end(), this.readers.end()]);
   }
 
-  async append(stream: string, expected: Expected, events: readonly Draft[], meta: Meta): Promise<Appended> {
+  override get guards(): boolean {
+    return true;
+  }
+
+  append(stream: string, expected: Expected, events: readonly Draft[], meta: Meta): Promise<Appended>;
+  append(
+    stream: string,
+    expected: Expected,
+    events: readonly Draft[],
+    meta: Meta,
+    guard: Guard | undefined,
+  ): Promise<Appended | Guarded>;
+  async append(
+    stream: string,
+    expected: Expected,
+    events: readonly Draft[],
+    meta: Meta,
+    guard?: Guard,
+  ): Promise<Appended | Guarded> {
     if (events.length === 0) throw new RangeError('nothing to append');
     const wanted = expected === 'any' ? -2 : expected === 'none' ? -1 : Number(expected);
     const drafts = events.map(({ id, type, version, data }) => [id, type, version, data]);
-    const text = JSON.stringify([stream, wanted, meta, drafts]);
+    const seen = guard ? [[guard.stream, guard.revision === 'none' ? -1 : Number(guard.revision)]] : [];
+    const text = JSON.stringify([stream, wanted, meta, drafts, ...seen]);
     return new Promise((resolve, reject) => this.commits.add({ stream, text, resolve, reject }));
   }
 
@@ -150,7 +171,7 @@ export class PostgresEventStore extends EventStore {
   }
 
   /** Sends one group. An error of one request is its own: what the database refuses is tried again one by one. */
-  private async commit(batch: readonly Request<Appended>[]): Promise<void> {
+  private async commit(batch: readonly Request<Appended | Guarded>[]): Promise<void> {
     try {
       const requests = `[${batch.map(({ text }) => text).join(',')}]`;
       const { rows } = await this.writers.query<Answer>({ name: 'append', text: appendSql, values: [requests] });
@@ -232,7 +253,7 @@ const pageOfSql = `with page as materialized (select * from es.event where ${bey
   order by xid, position`;
 
 interface Answer {
-  status: Appended['status'];
+  status: (Appended | Guarded)['status'];
   revision: string;
   xid: string | null;
   position: string | null;
@@ -255,8 +276,8 @@ interface PageRow extends Row {
   category: string;
 }
 
-function appended({ status, revision, xid, position }: Answer): Appended {
-  if (status === 'conflict') return { status, revision: BigInt(revision) };
+function appended({ status, revision, xid, position }: Answer): Appended | Guarded {
+  if (status === 'conflict' || status === 'guarded') return { status, revision: BigInt(revision) };
   return { status, revision: BigInt(revision), cursor: `${xid}:${position}` };
 }
 

@@ -38,6 +38,19 @@ export type Appended =
   | { readonly status: 'appended' | 'duplicate'; readonly revision: bigint; readonly cursor: string }
   | { readonly status: 'conflict'; readonly revision: bigint };
 
+/** An append that happens only while another stream stands where its writer saw it. */
+export interface Guard {
+  readonly stream: string;
+  /** Revision of that stream's last event, or that it has none. */
+  readonly revision: bigint | 'none';
+}
+
+/** The guard's stream has moved, nothing was written; `revision` is its true one (-1: no stream). */
+export interface Guarded {
+  readonly status: 'guarded';
+  readonly revision: bigint;
+}
+
 /**
  * All that services know of storage. Only the adapter that wrote a cursor can read it.
  * Every method throws `Unavailable` while the store cannot be reached.
@@ -48,6 +61,23 @@ export abstract class EventStore {
    * whatever is expected; any other mismatch answers `conflict` with the true revision (-1: no stream).
    */
   abstract append(stream: string, expected: Expected, events: readonly Draft[], meta: Meta): Promise<Appended>;
+  /**
+   * The same under a guard: no append to the guard's stream comes between the look at it and this append. A repeat and a
+   * conflict are answered as such first. Only where `guards` is true.
+   */
+  abstract append(
+    stream: string,
+    expected: Expected,
+    events: readonly Draft[],
+    meta: Meta,
+    guard: Guard | undefined,
+  ): Promise<Appended | Guarded>;
+
+  /** Whether this adapter keeps guards. One that cannot must not be asked to. */
+  get guards(): boolean {
+    return false;
+  }
+
   abstract read(stream: string, from?: bigint): AsyncIterable<Recorded>;
   /** Catches up, then follows. May repeat, never skips; an empty batch still moves the cursor. Ends when `signal` aborts. */
   abstract follow(categories: readonly string[], after: string | null, signal: AbortSignal): AsyncIterable<Batch>;

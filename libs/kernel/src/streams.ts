@@ -1,6 +1,6 @@
 import type { Client } from './actor';
 import type { Decide, Refusal } from './decide';
-import type { Draft, EventStore, Expected, Meta, Recorded } from './event-store';
+import type { Appended, Draft, EventStore, Expected, Guard, Guarded, Meta, Recorded } from './event-store';
 import type { Decided, Model, Personal } from './model';
 
 /** Seals the personal fields of events; implemented by the key store. */
@@ -46,10 +46,15 @@ export class Streams {
     private readonly deriveId: DeriveId,
     /** Told how each append ended and after how many seconds. */
     private readonly observe: (
-      outcome: 'appended' | 'duplicate' | 'conflict' | 'failed',
+      outcome: 'appended' | 'duplicate' | 'conflict' | 'guarded' | 'failed',
       seconds: number,
     ) => void = () => undefined,
   ) {}
+
+  /** Whether guards are kept by the store beneath. */
+  get guards(): boolean {
+    return this.store.guards;
+  }
 
   async load<E extends Decided, S>(model: Model<E, S>, id: string): Promise<Loaded<S>> {
     let state = model.initial;
@@ -65,11 +70,25 @@ export class Streams {
    * Decides again after a lost race. Event ids derive from the cause (`cause.causationId`), so a redelivery writes nothing.
    * Throws when the stream stays contended: that is an outage, not a refusal, and the caller's worker tries again.
    */
-  async transact<C, E extends Decided, S>(
+  transact<C, E extends Decided, S>(
     model: Model<E, S>,
     id: string,
     decide: Decide<C, E, S>,
     command: C,
+    cause: Cause,
+  ): Promise<Outcome<S>> {
+    return this.transactGuarded(model, id, decide, () => Promise.resolve({ command }), cause);
+  }
+
+  /**
+   * A decision that also rests on another stream: `prepare` reads it and answers what it found as part of the command,
+   * and where it found it as the guard. It is asked again for every attempt.
+   */
+  async transactGuarded<C, E extends Decided, S>(
+    model: Model<E, S>,
+    id: string,
+    decide: Decide<C, E, S>,
+    prepare: () => Promise<{ readonly command: C; readonly guard?: Guard }>,
     cause: Cause,
   ): Promise<Outcome<S>> {
     const stream = `${model.category}-${id}`;
@@ -85,12 +104,15 @@ export class Streams {
       if (done !== null)
         return { status: 'succeeded', revision: done, cursor: await this.store.tail(), state, repeated: true };
 
+      const { command, guard } = await prepare();
       const decision = decide(command, state);
       if (!decision.accepted) return { status: 'refused', refusal: decision.refusal };
       if (decision.events.length === 0) return { status: 'succeeded', revision, cursor: null, state, repeated: false };
 
-      const result = await this.append(stream, revision < 0n ? 'none' : revision, decision.events, cause);
-      if (result.status === 'conflict') continue;
+      const expected = revision < 0n ? 'none' : revision;
+      const kept = this.store.guards ? guard : undefined;
+      const result = await this.append(stream, expected, decision.events, cause, '', kept);
+      if (result.status === 'conflict' || result.status === 'guarded') continue;
       for (const event of decision.events) state = model.evolve(state, event);
       return {
         status: 'succeeded',
@@ -104,7 +126,29 @@ export class Streams {
   }
 
   /** Seals and appends events that were decided elsewhere. `idBase` tells apart several appends of one cause. */
-  async append(stream: string, expected: Expected, events: readonly Decided[], cause: Cause, idBase = '') {
+  append(
+    stream: string,
+    expected: Expected,
+    events: readonly Decided[],
+    cause: Cause,
+    idBase?: string,
+  ): Promise<Appended>;
+  append(
+    stream: string,
+    expected: Expected,
+    events: readonly Decided[],
+    cause: Cause,
+    idBase: string,
+    guard: Guard | undefined,
+  ): Promise<Appended | Guarded>;
+  async append(
+    stream: string,
+    expected: Expected,
+    events: readonly Decided[],
+    cause: Cause,
+    idBase = '',
+    guard?: Guard,
+  ): Promise<Appended | Guarded> {
     const drafts: Draft[] = [];
     for (const [index, event] of events.entries()) {
       const id = this.deriveId(`${cause.causationId}#${stream}#${idBase}${index}`);
@@ -115,9 +159,9 @@ export class Streams {
       drafts.push({ id, type: event.type, version: event.version, data });
     }
     const begun = performance.now();
-    let outcome: 'appended' | 'duplicate' | 'conflict' | 'failed' = 'failed';
+    let outcome: 'appended' | 'duplicate' | 'conflict' | 'guarded' | 'failed' = 'failed';
     try {
-      const appended = await this.store.append(stream, expected, drafts, metaOf(cause));
+      const appended = await this.store.append(stream, expected, drafts, metaOf(cause), guard);
       outcome = appended.status;
       return appended;
     } finally {

@@ -67,7 +67,7 @@ export class Metrics {
     this.settledAfter.observe({ type: this.label(type) }, seconds);
   }
 
-  appended(outcome: 'appended' | 'duplicate' | 'conflict' | 'failed', seconds: number): void {
+  appended(outcome: 'appended' | 'duplicate' | 'conflict' | 'guarded' | 'failed', seconds: number): void {
     this.appendedIn.observe({ outcome }, seconds);
   }
 
