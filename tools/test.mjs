@@ -1,6 +1,6 @@
 // npm test: installs what is missing, runs every test with a throw-away PostgreSQL of its own, and ends with a plain count.
 // Usage: npm test [-- PATH…]
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,9 +15,12 @@ if (stale.length > 0) {
   await build(stale);
 }
 
+// The whole takes about ten minutes on two cores; what takes longer hangs.
+const patience = Number(process.env.SYMBOLON_TEST_MINUTES ?? 45);
+
 const folder = mkdtempSync(join(tmpdir(), 'symbolon-test-'));
 const results = join(folder, 'results.json');
-const { status } = spawnSync(
+const child = spawn(
   process.execPath,
   [
     '--expose-gc',
@@ -25,10 +28,35 @@ const { status } = spawnSync(
     '--json',
     `--outputFile=${results}`,
     '--silent=false',
+    '--forceExit',
     ...process.argv.slice(2),
   ],
-  { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
+  // A process group of its own, so that whatever a test left behind ends with it and holds nobody's output open.
+  {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true,
+    env: { ...process.env, SYMBOLON_PROGRAMS_BUILT: '1' },
+  },
 );
+const endAll = () => {
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nothing is left of it.
+  }
+};
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (endAll(), process.exit(1)));
+const limit = setTimeout(() => {
+  say(`The tests did not end within ${patience} minutes and are broken off.`);
+  endAll();
+}, patience * 60_000);
+const status = await new Promise((resolve) => {
+  child.on('error', () => resolve(127));
+  child.on('exit', (code) => resolve(code ?? 1));
+});
+clearTimeout(limit);
+endAll();
 let counts = { passed: 0, failed: 1 };
 try {
   const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(readFileSync(results, 'utf8'));

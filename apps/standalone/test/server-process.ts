@@ -8,11 +8,53 @@ import { freePort, password } from '@symbolon/testing';
 
 const root = join(__dirname, '../../..');
 
-/** Bundles the programs as `npm start` does, so that the tests run what a user runs. */
+/** Bundles the programs as `npm start` does, so that the tests run what a user runs. `npm test` has done so already. */
 export function buildPrograms(): void {
+  if (process.env['SYMBOLON_PROGRAMS_BUILT']) return;
   execFileSync(process.execPath, [join(root, 'tools/build.mjs'), 'standalone', 'device-agent', 'cli'], {
     stdio: 'pipe',
+    timeout: 120_000,
   });
+}
+
+/** Longer than anything here may take on a busy machine; what hangs fails with a sentence instead. */
+const patienceMillis = 60_000;
+
+/** Resolves when `line` says so; rejects when the process ends before, or says nothing of the kind in time. */
+function saysReady(child: ChildProcess, name: string, isReady: (line: string) => boolean): Promise<void> {
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  return new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => {
+      reject(new Error(`${name} did not get ready in time: ${said}`));
+      child.kill('SIGKILL');
+    }, patienceMillis);
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      said += `${line}\n`;
+      if (!isReady(line)) return;
+      clearTimeout(late);
+      resolve();
+    });
+    child.once('exit', (code) => {
+      clearTimeout(late);
+      reject(new Error(`${name} ended with ${code}: ${said}`));
+    });
+  });
+}
+
+/** Ends a process; one that does not heed the signal is killed, and that is a fault. */
+async function end(child: ChildProcess | null, signal: NodeJS.Signals, name: string): Promise<number | null> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill('SIGKILL');
+  }, patienceMillis);
+  const [code] = (await exited.finally(() => clearTimeout(timer))) as [number | null];
+  if (late) throw new Error(`${name} did not heed ${signal}`);
+  return code;
 }
 
 export function temporaryFolder(): string {
@@ -75,22 +117,12 @@ export class ServerProcess {
     });
     this.child = child;
     child.stderr.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
-    await new Promise<void>((resolve, reject) => {
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        this.output += `${line}\n`;
-        if (line.startsWith('Symbolon is ready')) resolve();
-      });
-      child.once('exit', (code) => reject(new Error(`the server ended with ${code}: ${this.output}`)));
-    });
+    child.stdout.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    await saysReady(child, 'the server', (line) => line.startsWith('Symbolon is ready'));
   }
 
-  async kill(signal: NodeJS.Signals): Promise<number | null> {
-    const { child } = this;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    const [code] = (await exited) as [number | null];
-    return code;
+  kill(signal: NodeJS.Signals): Promise<number | null> {
+    return end(this.child, signal, 'the server');
   }
 
   async stop(): Promise<void> {
@@ -113,6 +145,7 @@ export class ServerProcess {
         ...headers,
       },
       body: fields ? JSON.stringify(fields) : null,
+      signal: AbortSignal.timeout(patienceMillis),
     });
     const text = await answer.text();
     return { status: answer.status, headers: answer.headers, body: text === '' ? null : JSON.parse(text) };
@@ -168,22 +201,11 @@ export class AgentRun {
       },
     );
     this.child = child;
-    let said = '';
-    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await new Promise<void>((resolve, reject) => {
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        if ((JSON.parse(line) as { event: string }).event === 'ready') resolve();
-      });
-      child.once('exit', (code) => reject(new Error(`the agent ended with ${code}: ${said}`)));
-    });
+    await saysReady(child, 'the agent', (line) => (JSON.parse(line) as { event: string }).event === 'ready');
   }
 
   async kill(signal: NodeJS.Signals): Promise<void> {
-    const { child } = this;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    await exited;
+    await end(this.child, signal, 'the agent');
   }
 }
 

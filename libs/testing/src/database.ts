@@ -29,7 +29,7 @@ export async function freshDatabase(): Promise<FreshDatabase> {
 }
 
 async function onServer(server: string, sql: string): Promise<void> {
-  const client = new Client({ connectionString: server });
+  const client = new Client({ connectionString: server, connectionTimeoutMillis: 20_000, query_timeout: 60_000 });
   await client.connect();
   try {
     await client.query(sql);
