@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { CommandAccepted } from '@symbolon/contracts';
+import type { CommandAccepted, CommandPendingVote } from '@symbolon/contracts';
 import { type CommandStatus, Commands, CommandStatuses } from '@symbolon/command-log';
 import { statusNumber } from '@symbolon/http';
 import { Clock, EventStore, millisOf, type Recorded } from '@symbolon/kernel';
-import { Registry } from '@symbolon/platform';
+import { Progress, type ProgressReport, Registry } from '@symbolon/platform';
 import { Logger } from '@symbolon/observe';
 import { ProjectionRunner } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
@@ -48,10 +48,13 @@ export class ChannelHub {
   private readonly recent = new Map<string, Entry[]>();
   private readonly turns = new Map<string, Promise<void>>();
   private readonly stopping = new AbortController();
+  /** Channels that asked for progress. */
+  private followed = 0;
   private following: Promise<void> | null = null;
   /** What clients were told up to. */
   private cursor: string | null = null;
   private sweeper: NodeJS.Timeout | undefined;
+  private unlisten: () => void = () => undefined;
 
   constructor(
     private readonly store: EventStore,
@@ -62,9 +65,11 @@ export class ChannelHub {
     @Inject(ProjectionRunner) private readonly projections: Pick<ProjectionRunner, 'passed'>,
     private readonly settings: Settings,
     private readonly log: Logger,
+    private readonly progress: Progress,
   ) {}
 
   start(): void {
+    this.unlisten = this.progress.listen((report) => this.advanced(report));
     this.following = this.keepFollowing();
     this.sweeper = setInterval(() => this.sweep(), 10_000);
     this.sweeper.unref();
@@ -73,6 +78,7 @@ export class ChannelHub {
   async stop(): Promise<void> {
     this.stopping.abort();
     clearInterval(this.sweeper);
+    this.unlisten();
     await this.following;
   }
 
@@ -81,6 +87,7 @@ export class ChannelHub {
     const joined = this.channels.get(channel.profileId) ?? new Set();
     if (joined.size >= perProfile) throw new TooManyChannels();
     this.channels.set(channel.profileId, joined.add(channel));
+    if (channel.progress) this.followed++;
   }
 
   replay(channel: Channel): void {
@@ -92,7 +99,7 @@ export class ChannelHub {
 
   leave(channel: Channel): void {
     const joined = this.channels.get(channel.profileId);
-    joined?.delete(channel);
+    if (joined?.delete(channel) && channel.progress) this.followed--;
     if (joined?.size === 0) this.channels.delete(channel.profileId);
   }
 
@@ -141,14 +148,18 @@ export class ChannelHub {
       const { commandId, profileId, partOf } = event.data as CommandAccepted['data'];
       if (profileId === null || partOf !== null || !this.anyFollows(profileId)) return;
       const applicationId = event.meta.actor.applicationId ?? null;
-      const data = { type: 'X-DPT-CAB-ID', id: commandId, command_status: statusNumber('started'), body: 'started' };
-      const told: Told = { profileId, applicationId, messages: [{ data }], progress: true };
-      this.inTurn(commandId, event, () => Promise.resolve(told));
+      const told: Told = { profileId, applicationId, messages: [pendingMessage(commandId, 'started')], progress: true };
+      this.inTurn(commandId, event.id, () => Promise.resolve(told));
+      return;
+    }
+    if (event.type === 'command.pending_vote') {
+      const { commandId } = event.data as CommandPendingVote['data'];
+      this.inTurn(commandId, event.id, () => this.pending(commandId, 'pending_vote'));
       return;
     }
     if (event.type === 'command.succeeded' || event.type === 'command.rejected') {
       const { commandId } = event.data as { commandId: string };
-      this.inTurn(commandId, event, async () => {
+      this.inTurn(commandId, event.id, async () => {
         const status = await this.statuses.find(commandId);
         if (!status || status.partOf !== null || status.profileId === null) return null;
         return { profileId: status.profileId, applicationId: status.applicationId, messages: [endMessage(status)] };
@@ -156,12 +167,26 @@ export class ChannelHub {
       return;
     }
     const produced = this.registry.contents().producers.get(event.type);
-    if (produced) this.inTurn(event.meta.commandId, event, () => produced.producer(event));
+    if (produced) this.inTurn(event.meta.commandId, event.id, () => produced.producer(event));
+  }
+
+  private advanced({ commandId, done, total }: ProgressReport): void {
+    if (this.followed === 0) return;
+    this.inTurn(commandId, commandId, () => this.pending(commandId, { done, total }));
+  }
+
+  /** What is said of a command that has not ended, to those who follow its profile's commands. */
+  private async pending(commandId: string, body: PendingBody): Promise<Told | null> {
+    if (this.followed === 0) return null;
+    const status = await this.statuses.find(commandId);
+    if (!status || status.partOf !== null || status.profileId === null || isEnd(status)) return null;
+    const { profileId, applicationId } = status;
+    return { profileId, applicationId, messages: [pendingMessage(commandId, body)], progress: true };
   }
 
   /** Messages of one command go out in the order of the log, none before its HTTP answer was flushed. */
-  private inTurn(commandId: string | null, event: Recorded, produce: () => Promise<Told | null>): void {
-    const key = commandId ?? event.id;
+  private inTurn(commandId: string | null, eventId: string, produce: () => Promise<Told | null>): void {
+    const key = commandId ?? eventId;
     const turn = (this.turns.get(key) ?? Promise.resolve()).then(async () => {
       const told = await this.insistently(produce);
       if (commandId !== null) await this.untilAnswered(commandId);
@@ -202,6 +227,7 @@ export class ChannelHub {
     await Promise.race([answered, new Promise<void>((resolve) => (timer = setTimeout(resolve, maxHeldForAnswer)))]);
     clearTimeout(timer);
     await new Promise<void>((resolve) => setTimeout(resolve, this.settings.wsAckDelayMs));
+    this.commands.answers.delete(commandId);
   }
 
   private push({ profileId, applicationId = null, messages, progress = false }: Told): void {
@@ -229,6 +255,16 @@ export class ChannelHub {
 /** A channel of an application gets only messages of that application's commands. */
 function concerns(channel: Channel, applicationId: string | null): boolean {
   return channel.applicationId === null || channel.applicationId === applicationId;
+}
+
+type PendingBody = 'started' | 'pending_vote' | { readonly done: number; readonly total: number };
+
+function pendingMessage(commandId: string, body: PendingBody): object {
+  return { data: { type: 'X-DPT-CAB-ID', id: commandId, command_status: statusNumber('started'), body } };
+}
+
+function isEnd({ status }: CommandStatus): boolean {
+  return status === 'succeeded' || status === 'rejected';
 }
 
 function endMessage({ commandId, status, body, reason }: CommandStatus): object {

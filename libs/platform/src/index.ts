@@ -1,3 +1,4 @@
 export * from './key-ring';
 export * from './platform.module';
+export * from './progress';
 export * from './registry';

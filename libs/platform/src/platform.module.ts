@@ -31,6 +31,7 @@ import { DataSource, type EntitySchema, type MigrationInterface } from 'typeorm'
 import { Housekeeping } from './housekeeping';
 import { keyRingOf } from './key-ring';
 import { planning, PreparingClient } from './preparing-client';
+import { Progress } from './progress';
 import { Registry } from './registry';
 
 type MigrationClass = new () => MigrationInterface;
@@ -60,6 +61,7 @@ export class Engine implements OnApplicationBootstrap, BeforeApplicationShutdown
     private readonly worker: CommandWorker,
     private readonly statuses: CommandStatuses,
     private readonly housekeeping: Housekeeping,
+    private readonly progress: Progress,
     private readonly store: EventStore,
     private readonly dataSource: DataSource,
     private readonly pool: Pool,
@@ -78,6 +80,7 @@ export class Engine implements OnApplicationBootstrap, BeforeApplicationShutdown
   /** Before the listener closes: it would wait for WebSockets and for calls that wait themselves. */
   async beforeApplicationShutdown(): Promise<void> {
     stopping.add(this.pool);
+    this.progress.stop();
     this.statuses.stop();
     for (const loop of [...this.registry.contents().loops].reverse()) await loop.stop();
   }
@@ -197,6 +200,7 @@ export class PlatformModule {
       [ParcelStore, parcels],
       [Transfers, transfers],
       [Registry, registry],
+      [Progress, new Progress()],
       [Housekeeping, new Housekeeping(parcels, transfers, registry, clock, logger)],
     ];
     return {

@@ -1,5 +1,8 @@
 import { once } from 'node:events';
-import { ManualClock } from '@symbolon/kernel';
+import { Commands } from '@symbolon/command-log';
+import { uuid7 } from '@symbolon/crypto';
+import { ManualClock, Streams, system } from '@symbolon/kernel';
+import { Progress } from '@symbolon/platform';
 import { password, TestServer, TestSocket } from '@symbolon/testing';
 import { WebSocket } from 'ws';
 
@@ -325,6 +328,52 @@ describe('channels', () => {
     await late.until(ofType2);
     expect(about(late)).toEqual([[2, expect.any(Object)]]);
   });
+});
+
+test('how far a command has come is told to those who asked for it, until it has ended', async () => {
+  const { token } = await server.profile();
+  const [asked, other] = [await joined(token, { progress: true }), await joined(token)];
+  const progress = server.served.app.get(Progress);
+  const publicKey = await newKey(token);
+  const about = ({ frames }: TestSocket, id: string) =>
+    frames.filter(({ data }) => data?.id === id).map(({ data }) => [data.command_status, data.body]);
+
+  const running = uuid7();
+  const profileId = (await server.get('/profile/retrieve-profile-id', { token })).body.profileId;
+  const streams = server.served.app.get(Streams);
+  const cause = { commandId: running, correlationId: running, causationId: running, actor: system };
+  const accepted = { commandId: running, commandType: 'storage/synchronize-storage', profileId, requestId: null };
+  await streams.append(
+    `command-${running}`,
+    'none',
+    [
+      {
+        type: 'command.accepted',
+        version: 1,
+        data: { ...accepted, idempotencyKeyHash: null, anonymous: false, partOf: null },
+        personal: { subject: profileId, fields: { input: {}, location: null } },
+      },
+      { type: 'command.pending_vote', version: 1, data: { commandId: running, poolIds: [], policyIds: [] } },
+    ],
+    cause,
+  );
+  await asked.until(({ data }) => data?.id === running && data.body === 'pending_vote');
+  progress.report(running, { done: 3, total: 10 });
+  await asked.until(({ data }) => data?.id === running && data.body?.done === 3);
+  await server.served.app.get(Commands).settle(running, { status: 'succeeded', result: null, cursor: null }, profileId);
+  await Promise.all([asked.until(({ data }) => data?.id === running && data.command_status === 2), other.end(running)]);
+  progress.report(running, { done: 10, total: 10 });
+
+  const { commandId } = await server.done('/public-key/register-public-key', { publicKey }, token);
+  await asked.until(({ data }) => data?.id === commandId && data.command_status === 2);
+  await other.end(commandId);
+  expect(about(asked, running)).toEqual([
+    [1, 'started'],
+    [1, 'pending_vote'],
+    [1, { done: 3, total: 10 }],
+    [2, null],
+  ]);
+  expect(about(other, running)).toEqual([[2, null]]);
 });
 
 describe('connections', () => {
