@@ -35,6 +35,7 @@ export {
   parsePublicKey,
   x25519Public,
 } from './seal/x25519';
+export { type AssertedCall, AssertionError, type AssertionKeys, Assertions } from './sign/assertion';
 export {
   ed25519Public,
   type EnvelopeToSign,
@@ -44,4 +45,5 @@ export {
   signEnvelope,
   verifyEnvelope,
 } from './sign/ed25519';
+export { mintOperationNonce, operationDigest } from './sign/operation';
 export { signStatement, StatementError, verifyStatement } from './sign/statement';

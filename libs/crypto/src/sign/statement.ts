@@ -15,7 +15,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037). Its header holds `alg`, `typ`, `kid` and nothing else. */
 export function signStatement(key: KeyObject, typ: string, claims: object): string {
-  const kid = jwkThumbprint('Ed25519', ed25519Public(key));
+  return signStatementAs(key, jwkThumbprint('Ed25519', ed25519Public(key)), typ, claims);
+}
+
+/** The same where the key's thumbprint is at hand. */
+export function signStatementAs(key: KeyObject, kid: string, typ: string, claims: object): string {
   const text = `${encode({ alg: 'EdDSA', typ, kid })}.${encode(claims)}`;
   return `${text}.${signBytes(key, Buffer.from(text)).toString('base64url')}`;
 }
@@ -28,20 +32,28 @@ export function verifyStatement(
   text: string,
   expected: { typ: string; publicKeyHex: string },
 ): Record<string, unknown> {
+  const { kid, payload, signed, signature } = parseStatement(text, expected.typ);
+  const signer = jwkThumbprint('Ed25519', Buffer.from(expected.publicKeyHex, 'hex'));
+  if (kid !== signer || !verifyBytes(expected.publicKeyHex, signed, signature)) throw new StatementError('signature');
+  return objectOf(payload);
+}
+
+/** The parts of a statement whose signature has not been looked at yet. Throws StatementError. */
+export function parseStatement(
+  text: string,
+  expectedTyp: string,
+): { kid: string; payload: Buffer; signed: Buffer; signature: Buffer } {
   if (text.length > limit) throw new StatementError('malformed');
   const [header, claims, signature, ...more] = text.split('.');
   if (header === undefined || claims === undefined || signature === undefined || more.length > 0) {
     throw new StatementError('malformed');
   }
   const { alg, typ, kid, ...others } = objectOf(decode(header));
-  if (alg !== 'EdDSA' || typ !== expected.typ || typeof kid !== 'string' || Object.keys(others).length > 0) {
+  if (alg !== 'EdDSA' || typ !== expectedTyp || typeof kid !== 'string' || Object.keys(others).length > 0) {
     throw new StatementError('malformed');
   }
-  const [payload, signed] = [decode(claims), decode(signature)];
-  const signer = jwkThumbprint('Ed25519', Buffer.from(expected.publicKeyHex, 'hex'));
-  const valid = kid === signer && verifyBytes(expected.publicKeyHex, Buffer.from(`${header}.${claims}`), signed);
-  if (!valid) throw new StatementError('signature');
-  return objectOf(payload);
+  const signed = Buffer.from(`${header}.${claims}`);
+  return { kid, payload: decode(claims), signed, signature: decode(signature) };
 }
 
 function encode(value: object): string {
@@ -54,7 +66,7 @@ function decode(part: string): Buffer {
   return bytes;
 }
 
-function objectOf(bytes: Buffer): Record<string, unknown> {
+export function objectOf(bytes: Buffer): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(utf8.decode(bytes));
