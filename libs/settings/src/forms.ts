@@ -1,3 +1,5 @@
+import { Secret } from '@symbolon/observe';
+
 /** An address to listen on. */
 export interface Address {
   readonly host: string;
@@ -69,6 +71,59 @@ export function databaseUrl(text: string): string {
   return right ? text : must('a URL such as postgres://user:password@host:5432/database');
 }
 
+export interface BrokerLogin {
+  readonly user: string;
+  readonly password: Secret<string>;
+}
+
+/** Where a RabbitMQ is reached, by the server and by devices. */
+export interface Broker {
+  readonly tls: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly vhost: string;
+  readonly login: BrokerLogin;
+}
+
+/** `url` has neither login nor a slash at its end. */
+export interface Management extends Partial<BrokerLogin> {
+  readonly url: string;
+}
+
+/** An AMQP URI; without a vhost it is that of Symbolon, `/%2F` is the broker's own default. */
+export function brokerUrl(text: string): Broker {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const vhost = url && decoded(url.pathname.slice(1));
+  const [user, password] = url ? [decoded(url.username), decoded(url.password)] : [null, null];
+  const right = url && ['amqp:', 'amqps:'].includes(url.protocol) && url.hostname !== '' && !url.search && !url.hash;
+  if (!right || vhost === null || url.pathname.slice(1).includes('/') || user === null || password === null)
+    return must('a URL such as amqp://user:password@host:5672/symbolon');
+  const tls = url.protocol === 'amqps:';
+  return {
+    tls,
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port === '' ? (tls ? 5671 : 5672) : Number(url.port),
+    vhost: vhost || 'symbolon',
+    login: { user: user || 'guest', password: new Secret(user === '' ? 'guest' : password) },
+  };
+}
+
+export function managementUrl(text: string): Management {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const [user, password] = url ? [decoded(url.username), decoded(url.password)] : [null, null];
+  if (
+    !url ||
+    !['http:', 'https:'].includes(url.protocol) ||
+    url.search ||
+    url.hash ||
+    user === null ||
+    password === null
+  )
+    return must('a URL such as http://user:password@host:15672');
+  const address = `${url.origin}${url.pathname}`.replace(/\/+$/, '').replace(/\/api$/, '');
+  return { url: address, ...(user === '' ? {} : { user, password: new Secret(password) }) };
+}
+
 export function key(text: string): Buffer {
   return /^[\da-fA-F]{64}$/.test(text) ? Buffer.from(text, 'hex') : must('64 hex digits, 32 random bytes');
 }
@@ -87,4 +142,12 @@ function plain(text: string, protocols: readonly string[]): URL | null {
   if (!URL.canParse(text)) return null;
   const url = new URL(text);
   return protocols.includes(url.protocol) && !url.search && !url.hash && !url.username && !url.password ? url : null;
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }

@@ -1,3 +1,3 @@
 export type { Address, LogLevel } from './forms';
 export { type DescribedSetting, type Environment, SettingsError } from './settings-reader';
-export { Settings } from './settings';
+export { type RabbitMqSettings, Settings } from './settings';

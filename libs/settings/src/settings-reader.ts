@@ -50,6 +50,16 @@ export class SettingsReader {
     return text === null ? null : this.parse(definition, text, true);
   }
 
+  /** Whether a variable that was read is missing. */
+  isUnset(name: string): boolean {
+    return this.rows.some((row) => row.name === name && row.source === 'default');
+  }
+
+  /** A problem of several variables together. */
+  refuse(problem: string): void {
+    this.problems.push(problem);
+  }
+
   unknown(): readonly string[] {
     const known = new Set(this.rows.map(({ name }) => name));
     return Object.keys(this.environment)

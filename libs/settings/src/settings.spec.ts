@@ -76,6 +76,11 @@ describe('settings', () => {
     ['SYMBOLON_MASTER_KEY', 'c7'.repeat(31)],
     ['SYMBOLON_MASTER_KEY', 'g'.repeat(64)],
     ['DATABASE_URL', 'mysql://db/vault'],
+    ['SYMBOLON_RABBITMQ_URL', 'http://mq'],
+    ['SYMBOLON_RABBITMQ_URL', 'amqp://mq/a/b'],
+    ['SYMBOLON_RABBITMQ_URL', 'amqp://me:%zz@mq'],
+    ['SYMBOLON_RABBITMQ_MANAGEMENT_URL', 'amqp://mq'],
+    ['SYMBOLON_RABBITMQ_MANAGEMENT_URL', 'mq:15672'],
     ['SYMBOLON_PUBLIC_URL', 'vault.example.org'],
     ['SYMBOLON_PUBLIC_URL', 'https://vault.example.org/api'],
     ['SYMBOLON_PUBLIC_URL', 'ftp://vault.example.org'],
@@ -112,14 +117,58 @@ describe('settings', () => {
     },
   );
 
-  test.each([
-    ['EVENTSTORE_URL', 'esdb://admin:changeit@es:2113', 'EventStoreDB'],
-    ['SYMBOLON_RABBITMQ_URL', 'amqp://me:changeit@mq', 'RabbitMQ'],
-    ['SYMBOLON_RABBITMQ_MANAGEMENT_URL', 'http://me:changeit@mq:15672', 'RabbitMQ'],
-  ])('say of %s that its adapter is not there yet', (name, value, adapter) => {
-    const [problem] = problemsOf({ [name]: value });
-    expect(problem).toContain(`${name} is set, but this build does not carry the ${adapter} adapter yet`);
-    expect(problem).not.toContain('changeit');
+  test.each([['EVENTSTORE_URL', 'esdb://admin:changeit@es:2113', 'EventStoreDB']])(
+    'say of %s that its adapter is not there yet',
+    (name, value, adapter) => {
+      const [problem] = problemsOf({ [name]: value });
+      expect(problem).toContain(`${name} is set, but this build does not carry the ${adapter} adapter yet`);
+      expect(problem).not.toContain('changeit');
+    },
+  );
+
+  test('of RabbitMQ say where the broker is, its vhost and both logins', () => {
+    expect(Settings.read({}).rabbitmq).toBeNull();
+    const { rabbitmq } = Settings.read({
+      SYMBOLON_RABBITMQ_URL: 'amqp://app:hunter%2f2@mq',
+      SYMBOLON_RABBITMQ_MANAGEMENT_URL: 'http://mq:15672/',
+    });
+    expect(rabbitmq).toMatchObject({
+      tls: false,
+      host: 'mq',
+      port: 5672,
+      vhost: 'symbolon',
+      login: { user: 'app' },
+      management: { url: 'http://mq:15672', user: 'app' },
+    });
+    expect([rabbitmq?.login.password.reveal(), rabbitmq?.management.password.reveal()]).toEqual(
+      Array(2).fill('hunter/2'),
+    );
+    const other = Settings.read({
+      SYMBOLON_RABBITMQ_URL: 'amqps://[::1]:5999/%2F',
+      SYMBOLON_RABBITMQ_MANAGEMENT_URL: 'https://boss:secret@mq.example.org/rabbit/api',
+    }).rabbitmq;
+    expect(other).toMatchObject({
+      tls: true,
+      host: '::1',
+      port: 5999,
+      vhost: '/',
+      login: { user: 'guest' },
+      management: { url: 'https://mq.example.org/rabbit', user: 'boss' },
+    });
+    expect(other?.management.password.reveal()).toBe('secret');
+  });
+
+  test('of RabbitMQ are refused without the management API, and show no password', () => {
+    expect(problemsOf({ SYMBOLON_RABBITMQ_URL: 'amqp://me:changeit@mq' })).toEqual([
+      'SYMBOLON_RABBITMQ_MANAGEMENT_URL must be set where SYMBOLON_RABBITMQ_URL is, such as http://127.0.0.1:15672.',
+    ]);
+    const environment = {
+      SYMBOLON_RABBITMQ_URL: 'amqp://me:changeit@mq',
+      SYMBOLON_RABBITMQ_MANAGEMENT_URL: 'http://me:changeit@mq:15672',
+    };
+    const settings = Settings.read(environment);
+    expect(JSON.stringify([settings, settings.describe()])).not.toContain('changeit');
+    expect(inspect(settings, { depth: 9 })).not.toContain('changeit');
   });
 
   test('report every problem at once, and no secret in any of them', () => {

@@ -3,6 +3,11 @@ import { Secret } from '@symbolon/observe';
 import * as as from './forms';
 import { type DescribedSetting, type Environment, SettingsReader } from './settings-reader';
 
+/** A broker, and its management API with the login for it (that of the broker unless its URL has one of its own). */
+export interface RabbitMqSettings extends as.Broker {
+  readonly management: as.Management & as.BrokerLogin;
+}
+
 /**
  * Everything that the environment says, read once and checked as a whole (API contract, section 1).
  * `publicUrl` is an origin without a slash at its end; the other URLs are complete and take `?auth=…` as they are.
@@ -16,6 +21,8 @@ export class Settings {
   readonly masterKey: Secret<Buffer> | null;
   /** Null: the server starts a PostgreSQL of its own. */
   readonly databaseUrl: Secret<string> | null;
+  /** Null: devices connect by WebSocket alone. */
+  readonly rabbitmq: RabbitMqSettings | null;
   readonly publicUrl: string;
   readonly wsUrl: string;
   readonly upstreamUrl: string;
@@ -84,20 +91,25 @@ export class Settings {
       secret: 'password',
       read: as.notCarried('EventStoreDB', 'PostgreSQL holds the log'),
     });
-    reader.optional({
+    const broker = reader.optional({
       name: 'SYMBOLON_RABBITMQ_URL',
       otherwise: 'WebSocket only',
       effect: 'RabbitMQ as a carrier of the device channel',
       secret: 'password',
-      read: as.notCarried('RabbitMQ', 'devices connect by WebSocket'),
+      read: as.brokerUrl,
     });
-    reader.optional({
+    const management = reader.optional({
       name: 'SYMBOLON_RABBITMQ_MANAGEMENT_URL',
       otherwise: 'unset',
       effect: 'the broker’s management HTTP API; required where RabbitMQ is configured',
       secret: 'password',
-      read: as.notCarried('RabbitMQ', 'devices connect by WebSocket'),
+      read: as.managementUrl,
     });
+    if (broker && reader.isUnset('SYMBOLON_RABBITMQ_MANAGEMENT_URL'))
+      reader.refuse(
+        'SYMBOLON_RABBITMQ_MANAGEMENT_URL must be set where SYMBOLON_RABBITMQ_URL is, such as http://127.0.0.1:15672.',
+      );
+    this.rabbitmq = broker && management && { ...broker, management: { ...broker.login, ...management } };
 
     this.publicUrl = reader.required({
       name: 'SYMBOLON_PUBLIC_URL',
