@@ -29,4 +29,31 @@ export class CommandLog1700000300000 implements MigrationInterface {
   }
 }
 
-export const commandLogMigrations = [CommandLog1700000300000];
+/** Polls that were opened for a command; the one still open is shown with its status. */
+export class CommandPolls1700000310000 implements MigrationInterface {
+  readonly name = 'CommandPolls1700000310000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      create table command_log.command_poll (
+        pool_id    uuid primary key,
+        command_id uuid not null,
+        open       boolean not null default true
+      );
+      create index command_poll_command on command_log.command_poll (command_id);
+      drop index command_log.command_status_final;
+      create index command_status_final on command_log.command_status (updated_at)
+        where status in ('succeeded', 'rejected');
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      drop table command_log.command_poll;
+      drop index command_log.command_status_final;
+      create index command_status_final on command_log.command_status (updated_at) where status <> 'started';
+    `);
+  }
+}
+
+export const commandLogMigrations = [CommandLog1700000300000, CommandPolls1700000310000];

@@ -60,7 +60,7 @@ const boxes = {
 class Bench {
   readonly store = new MemoryEventStore();
   readonly streams = new Streams(this.store, boxes, uuid5);
-  readonly commands = new Commands(this.streams, {} as KeyStore, new ManualClock(0), {
+  readonly commands = new Commands(this.store, this.streams, {} as KeyStore, new ManualClock(0), {
     passed: () => Promise.resolve(),
   });
   readonly ran: string[] = [];

@@ -1,5 +1,5 @@
-import type { CommandAccepted } from '@symbolon/contracts';
-import type { PersonalBoxes } from '@symbolon/crypto';
+import type { CommandAccepted, GateOpened } from '@symbolon/contracts';
+import { operationDigest, type PersonalBoxes, sameSecret } from '@symbolon/crypto';
 import type { Actor, Batch, Cause, Client, EventStore, Recorded } from '@symbolon/kernel';
 import { isOutage, Unavailable } from '@symbolon/kernel';
 import type { CommandBus } from '@nestjs/cqrs';
@@ -79,8 +79,8 @@ export class CommandWorker {
     const entry = { cursor, left: 1 };
     this.open.push(entry);
     for (const event of events) {
-      if (event.type === 'command.succeeded' || event.type === 'command.rejected') {
-        this.commands.noticeEnd((event.data as { commandId: string }).commandId);
+      if (event.type !== 'command.accepted') {
+        this.commands.notice(event.type, (event.data as { commandId: string }).commandId);
       }
       if (event.type !== 'command.cleared') continue;
       await this.slot();
@@ -148,6 +148,10 @@ export class CommandWorker {
       // The subject's key is gone: its account was deleted while the command waited.
       return this.commands.settle(commandId, { status: 'rejected', reason: 'not_found', cursor: null }, profileId);
     }
+    if (!(await this.isAsVoted(accepted, opened['input']))) {
+      this.log.error({ stream }, 'command was rejected: it is not the one that was voted on');
+      return this.commands.settle(commandId, { status: 'rejected', reason: 'internal_error', cursor: null }, profileId);
+    }
     const client: Client = {
       ip: (opened['ip'] as string | null | undefined) ?? null,
       userAgent: (opened['userAgent'] as string | null | undefined) ?? null,
@@ -163,6 +167,26 @@ export class CommandWorker {
     const context: Context = { commandId, requestId, profileId, actor, client, acceptedAt: accepted.recordedAt, cause };
     const result = await this.bus.execute<object, HandlerResult>(new message(opened['input'], context));
     if (result.status !== 'deferred') await this.commands.settle(commandId, result, profileId, cause);
+  }
+
+  /**
+   * A vote holds for one operation: where the command went through a gate, this must have been released, and for just
+   * what is about to run (crypto design, section 14).
+   */
+  private async isAsVoted(accepted: Recorded, input: unknown): Promise<boolean> {
+    const { commandId, commandType, held } = accepted.data as CommandAccepted['data'];
+    if (!held) return true;
+    let opened: Recorded | null = null;
+    let released = false;
+    for await (const event of this.store.read(`gate-${commandId}`)) {
+      if (event.type === 'policy.gate_opened') opened = event;
+      if (event.type === 'policy.gate_released') released = true;
+    }
+    if (!opened) return true; // no policy matched
+    const { op, profileId } = opened.data as GateOpened['data'];
+    const nonce = (await this.boxes.open(opened, profileId))?.['opNonce'];
+    if (!released || typeof nonce !== 'string') return false;
+    return sameSecret(op, operationDigest(commandType, commandId, input, nonce));
   }
 
   private async park(stream: string, error: unknown): Promise<boolean> {

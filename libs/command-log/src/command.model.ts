@@ -1,7 +1,7 @@
 import type { CommandEvent } from '@symbolon/contracts';
 import type { Model } from '@symbolon/kernel';
 
-export type CommandPhase = 'absent' | 'accepted' | 'cleared' | 'succeeded' | 'rejected';
+export type CommandPhase = 'absent' | 'accepted' | 'pending_vote' | 'cleared' | 'succeeded' | 'rejected';
 
 export interface CommandState {
   readonly phase: CommandPhase;
@@ -24,6 +24,8 @@ export const command: Model<CommandEvent, CommandState> = {
           profileId: event.data.profileId,
           requestId: event.data.requestId,
         };
+      case 'command.pending_vote':
+        return { ...state, phase: 'pending_vote' };
       case 'command.cleared':
         return { ...state, phase: 'cleared' };
       case 'command.succeeded':

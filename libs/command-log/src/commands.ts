@@ -1,12 +1,14 @@
-import type { CommandEvent } from '@symbolon/contracts';
+import { type CommandEvent, policyEventOf } from '@symbolon/contracts';
 import type { KeyStore } from '@symbolon/crypto';
 import { sameSecret, uuid5, uuid7 } from '@symbolon/crypto';
-import { type Cause, type Clock, type Streams, system } from '@symbolon/kernel';
+import { type Actor, type Cause, type Clock, type EventStore, type Streams, system } from '@symbolon/kernel';
 import type { ProjectionRunner } from '@symbolon/projection';
 import type { Caller } from './caller';
 import { command, isFinal } from './command.model';
 import type { HandlerResult } from './command-type';
+import { Gatekeeper, type Verdict } from './gatekeeper';
 import { idempotencyKey, takeKey } from './idempotency';
+import { Wakers } from './wakers';
 
 export interface Submission {
   /** The contract's command type: the row's path without the first slash and parameters. */
@@ -21,6 +23,13 @@ export interface Submission {
   /** What an Idempotency-Key is scoped to when there is no profile (row 3: the username). */
   readonly scope?: string;
   readonly requestId?: string;
+  /** An id that stood before the command; submitting it again starts nothing. Default: a new one. */
+  readonly commandId?: string;
+  /**
+   * The policy event id that the command is, where its type alone does not tell; null = never held. Default: what the
+   * catalogue says of the type.
+   */
+  readonly operation?: string | null;
 }
 
 export interface Submitted {
@@ -47,6 +56,8 @@ export interface CommandMetrics {
 }
 
 const day = 24 * 3600;
+/** Guarded appends of one command before it is held in any case. */
+const attempts = 8;
 /** Commands whose time this process takes at most; the oldest give way. */
 const mostTimed = 10_000;
 
@@ -58,13 +69,20 @@ export class Commands {
   /** When the HTTP answer of a command that this process accepted was flushed. Entries go with `forgetAnswer`. */
   readonly answers = new Map<string, Promise<void>>();
 
+  private readonly gatekeeper: Gatekeeper;
+  private readonly ends = new Wakers();
+  private readonly clearances = new Wakers();
+
   constructor(
+    store: Pick<EventStore, 'read'>,
     private readonly streams: Streams,
     private readonly keys: KeyStore,
     private readonly clock: Clock,
     private readonly projections: Pick<ProjectionRunner, 'passed'>,
     private readonly metrics?: CommandMetrics,
-  ) {}
+  ) {
+    this.gatekeeper = new Gatekeeper(store, streams);
+  }
 
   /**
    * Appends `command.accepted` (and `command.cleared`). Resolves once it is durable.
@@ -73,7 +91,7 @@ export class Commands {
   async submit(submission: Submission): Promise<Submitted> {
     const { caller } = submission;
     const claimed = await this.claimKey(submission, true);
-    const commandId = claimed?.commandId ?? uuid7();
+    const commandId = claimed?.commandId ?? submission.commandId ?? uuid7();
     const { actor, client } = caller;
     const cause: Cause = { commandId, correlationId: commandId, causationId: commandId, actor, client };
     this.answers.set(commandId, caller.answered);
@@ -140,30 +158,47 @@ export class Commands {
     if (this.timed.size > mostTimed) this.timed.delete(this.timed.keys().next().value!);
   }
 
-  private readonly ends = new Map<string, Set<() => void>>();
+  /** Called with every event of a command's stream after its acceptance that a follower of the log sees. */
+  notice(type: string, commandId: string): void {
+    this.clearances.wake(commandId);
+    if (type === 'command.succeeded' || type === 'command.rejected') this.ends.wake(commandId);
+  }
 
-  /** Called with every end that a follower of the log sees. */
-  noticeEnd(commandId: string): void {
-    for (const done of this.ends.get(commandId) ?? []) done();
+  /**
+   * Whether an active policy names this operation, as the log says now; whether the policy matches only its evaluation
+   * tells (`clearance` of a command). For endpoints that answer at once where nothing is held.
+   */
+  async held(profileId: string, policyEventId: string, actor?: Actor): Promise<boolean> {
+    const judge = await this.gatekeeper.judgeOf(profileId, actor);
+    return (await this.gatekeeper.refresh(judge)).has(policyEventId);
+  }
+
+  /**
+   * How policies decided about a command, as soon as they have: it may run (or has run), waits for a vote, or was
+   * rejected. `pending_vote` also after so many seconds without a decision: it goes on waiting.
+   */
+  async clearance(commandId: string, seconds: number): Promise<'cleared' | 'pending_vote' | 'rejected'> {
+    const see = async () => {
+      const { state } = await this.streams.load(command, commandId);
+      switch (state.phase) {
+        case 'absent':
+        case 'accepted':
+          return null;
+        case 'succeeded':
+          return 'cleared';
+        default:
+          return state.phase;
+      }
+    };
+    return (await this.clearances.look(commandId, see, performance.now() + seconds * 1000)) ?? 'pending_vote';
   }
 
   private async ended(commandId: string) {
-    for (;;) {
-      let done: () => void = () => undefined;
-      const woken = new Promise<void>((resolve) => (done = resolve));
-      const listeners = this.ends.get(commandId) ?? new Set();
-      this.ends.set(commandId, listeners.add(done));
-      const timer = setTimeout(done, 500);
-      try {
-        const { state } = await this.streams.load(command, commandId);
-        if (isFinal(state.phase)) return state;
-        await woken;
-      } finally {
-        clearTimeout(timer);
-        listeners.delete(done);
-        if (listeners.size === 0) this.ends.delete(commandId);
-      }
-    }
+    const see = async () => {
+      const { state } = await this.streams.load(command, commandId);
+      return isFinal(state.phase) ? state : null;
+    };
+    return (await this.ends.look(commandId, see))!;
   }
 
   private async accept(
@@ -174,27 +209,54 @@ export class Commands {
     partOf: string | null,
   ): Promise<{ requestId: string | null }> {
     const profileId = rest.profileId ?? rest.caller?.profileId ?? null;
-    const accepted: CommandEvent = {
-      type: 'command.accepted',
-      version: 1,
-      data: {
-        commandId,
-        commandType: type,
-        profileId,
-        requestId: requestId ?? null,
-        idempotencyKeyHash,
-        anonymous: partOf === null && rest.caller?.tokenId === null,
-        partOf,
-      },
-      ...(profileId
-        ? { personal: { subject: profileId, fields: { input, location: cause.client?.location ?? null } } }
-        : {}),
+    // The whole was judged: its parts are not held again.
+    const operation = partOf !== null ? null : rest.operation === undefined ? policyEventOf(type) : rest.operation;
+    const judge =
+      profileId === null || operation === null ? null : await this.gatekeeper.judgeOf(profileId, cause.actor);
+    const append = ({ held, guard }: Verdict) => {
+      const accepted: CommandEvent = {
+        type: 'command.accepted',
+        version: 1,
+        data: {
+          commandId,
+          commandType: type,
+          profileId,
+          requestId: requestId ?? null,
+          idempotencyKeyHash,
+          anonymous: partOf === null && rest.caller?.tokenId === null,
+          partOf,
+          ...(held ? { held } : {}),
+        },
+        ...(profileId
+          ? { personal: { subject: profileId, fields: { input, location: cause.client?.location ?? null } } }
+          : {}),
+      };
+      const cleared: CommandEvent = { type: 'command.cleared', version: 1, data: { commandId } };
+      const events = held ? [accepted] : [accepted, cleared];
+      return this.streams.append(`command-${commandId}`, 'none', events, cause, '', guard);
     };
-    const cleared: CommandEvent = { type: 'command.cleared', version: 1, data: { commandId } };
-    const outcome = await this.streams.append(`command-${commandId}`, 'none', [accepted, cleared], cause);
+    const outcome =
+      judge === null || operation === null
+        ? await append({ held: null })
+        : await this.appendJudged(operation, judge, append);
     if (outcome.status === 'appended') return { requestId: requestId ?? null };
     const { state } = await this.streams.load(command, commandId);
     return { requestId: state.requestId };
+  }
+
+  /** Appends what the policies allow, as they stand in the moment of the append. */
+  private async appendJudged<A extends { readonly status: string }>(
+    operation: string,
+    judge: string,
+    append: (verdict: Verdict) => Promise<A>,
+  ): Promise<A> {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      const answer = await append(this.gatekeeper.judge(operation, judge));
+      if (answer.status !== 'guarded') return answer;
+      await this.gatekeeper.refresh(judge);
+    }
+    // The policies change all the while: whoever evaluates them reads what they are then.
+    return append({ held: { policyEventId: operation, profileId: judge, revision: null } });
   }
 
   private async claimKey({ type, caller, profileId, fields, scope }: Submission, take: boolean) {

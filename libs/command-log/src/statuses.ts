@@ -13,10 +13,12 @@ export interface CommandStatus {
   readonly anonymous: boolean;
   readonly partOf: string | null;
   readonly requestId: string | null;
-  readonly status: 'started' | 'succeeded' | 'rejected';
+  readonly status: 'started' | 'pending_vote' | 'succeeded' | 'rejected';
   readonly reason: string | null;
   /** The result object as the API shows it; null unless succeeded. */
   readonly body: object | null;
+  /** The poll still open for it, else the last one; null when none was opened. */
+  readonly poolId: string | null;
   readonly createdAt: string;
   readonly updatedAt: string;
 }
@@ -35,8 +37,14 @@ interface Row {
   status: CommandStatus['status'];
   reason: string | null;
   result: { id: string; data: unknown } | null;
+  pool_id: string | null;
   created_at: Date;
   updated_at: Date;
+}
+
+/** No further change. */
+export function isFinalStatus(status: CommandStatus['status']): boolean {
+  return status === 'succeeded' || status === 'rejected';
 }
 
 const days30 = 30 * 24 * 3600;
@@ -77,12 +85,15 @@ export class CommandStatuses {
     // What was answered 202 is known at once, also before the projection has come to it.
     if (!row) return this.justAccepted(commandId);
     const status = await this.statusOf(row);
-    return status.status !== 'started' && status.updatedAt < this.clock.after(-days30) ? null : status;
+    return isFinalStatus(status.status) && status.updatedAt < this.clock.after(-days30) ? null : status;
   }
 
   private async rowsOf(commandIds: readonly string[]): Promise<Array<Row | undefined>> {
     const rows = await this.dataSource.query<Row[]>(
-      'select * from command_log.command_status where command_id = any($1)',
+      // Ids of polls rise with time.
+      `select s.*, (select p.pool_id from command_log.command_poll p where p.command_id = s.command_id
+                     order by p.open desc, p.pool_id desc limit 1) as pool_id
+         from command_log.command_status s where s.command_id = any($1)`,
       [commandIds],
     );
     const known = new Map(rows.map((row) => [row.command_id, row]));
@@ -104,6 +115,7 @@ export class CommandStatuses {
         status: 'started',
         reason: null,
         body: null,
+        poolId: null,
         createdAt: event.recordedAt,
         updatedAt: event.recordedAt,
       };
@@ -121,7 +133,7 @@ export class CommandStatuses {
       let timer: NodeJS.Timeout | undefined;
       try {
         const row = await this.rows.ask(commandId);
-        if (row && row.status !== 'started') return await this.statusOf(row);
+        if (row && isFinalStatus(row.status)) return await this.statusOf(row);
         const left = deadline - performance.now();
         if (left <= 0 || signal?.aborted || this.stopped) return null;
         signal?.addEventListener('abort', done, { once: true });
@@ -148,6 +160,7 @@ export class CommandStatuses {
       status: row.status,
       reason: row.reason,
       body: row.status === 'succeeded' ? await this.bodyOf(row) : null,
+      poolId: row.pool_id,
       createdAt: instant(row.created_at.getTime()),
       updatedAt: instant(row.updated_at.getTime()),
     };

@@ -169,7 +169,9 @@ export function eventStoreContract(name: string, make: () => Promise<StoreUnderT
 
         test('may be the stream that is written itself', async () => {
           await append('thing-1', 'none', draft());
-          expect(await guarded('thing-1', { stream: 'thing-1', revision: 0n }, draft())).toMatchObject({ revision: 1n });
+          expect(await guarded('thing-1', { stream: 'thing-1', revision: 0n }, draft())).toMatchObject({
+            revision: 1n,
+          });
           expect(await guarded('thing-1', { stream: 'thing-1', revision: 0n }, draft())).toMatchObject({
             status: 'guarded',
             revision: 1n,

@@ -1,5 +1,5 @@
 import { Controller, Param, Req, Res } from '@nestjs/common';
-import { Audit, type Caller, type CommandStatus, CommandStatuses } from '@symbolon/command-log';
+import { Audit, type Caller, type CommandStatus, CommandStatuses, isFinalStatus } from '@symbolon/command-log';
 import {
   CallerOf,
   closed,
@@ -53,9 +53,11 @@ export class RequestStatusController {
     }
     const wait = preferredWait(request.headers.prefer);
     const waited =
-      wait && found.status === 'started' ? await this.statuses.untilFinal(commandId, wait * 1000, closed(reply)) : null;
+      wait && !isFinalStatus(found.status)
+        ? await this.statuses.untilFinal(commandId, wait * 1000, closed(reply))
+        : null;
     const status = waited ?? found;
-    const final = status.status !== 'started';
+    const final = isFinalStatus(status.status);
     if (final && wait) void reply.headers({ ...commandHeaders(status), 'preference-applied': 'wait' });
     void reply.code(final ? 200 : 202);
     return statusObject(status);
@@ -71,7 +73,10 @@ export class RequestStatusController {
     request.raw.resume();
     const found = await this.find(commandId);
     if (!found) throw notFound();
-    void reply.code(200).type('application/json; charset=utf-8').send(JSON.stringify(found.status));
+    void reply
+      .code(200)
+      .type('application/json; charset=utf-8')
+      .send(JSON.stringify(isFinalStatus(found.status) ? found.status : 'started'));
   }
 
   private async find(commandId: string): Promise<CommandStatus | null> {

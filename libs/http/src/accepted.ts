@@ -23,13 +23,14 @@ export function statusObject(status: CommandStatus): object {
     command_status: statusNumber(status.status),
     reason: status.reason,
     body: status.body,
+    ...(status.poolId === null ? {} : { poolId: status.poolId }),
     createdAt: wholeSeconds(status.createdAt),
     updatedAt: wholeSeconds(status.updatedAt),
   };
 }
 
 export function statusNumber(status: CommandStatus['status']): 1 | 2 | 3 {
-  return status === 'started' ? 1 : status === 'succeeded' ? 2 : 3;
+  return status === 'succeeded' ? 2 : status === 'rejected' ? 3 : 1;
 }
 
 /** Seconds of `Prefer: wait=N` (RFC 7240), at most 30; null when absent or malformed. */

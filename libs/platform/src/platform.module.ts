@@ -153,7 +153,7 @@ export class PlatformModule {
         committed: (projection) => metrics.projection(projection, 0, false),
       },
     });
-    const commands = new Commands(streams, keys, clock, projections, metrics);
+    const commands = new Commands(store, streams, keys, clock, projections, metrics);
     const passwords = new PasswordVerifiers(settings.argon2, ring);
     const parcels = await FileParcelStore.open(join(dataDir, 'parcels'));
     const transfers = new Transfers({

@@ -1,5 +1,14 @@
 import type { Event } from './event';
 
+/** An active policy names the command's operation: it runs once the policies are satisfied. */
+export interface Held {
+  policyEventId: string;
+  /** Whose policies judge it: the command's profile, or a device's owner. */
+  profileId: string;
+  /** Where `policies-<profileId>` stood (-1: no stream): later changes do not concern the command. Null = as it stands. */
+  revision: number | null;
+}
+
 /** Stream `command-<commandId>`. `input` and `result` are reduced (API contract, section 18). */
 export type CommandAccepted = Event<
   'command.accepted',
@@ -14,6 +23,8 @@ export type CommandAccepted = Event<
     anonymous: boolean;
     /** A part of another command: it has a status of its own, but no message is pushed about it. */
     partOf: string | null;
+    /** Absent where the command was cleared with its acceptance. */
+    held?: Held;
   },
   { input: unknown; location: string | null }
 >;
