@@ -80,6 +80,11 @@ export function objectText(tokenId: string, deviceIdentifier: string): Uint8Arra
   return pae(origin, 'object', uuidBytes(tokenId), uuidBytes(deviceIdentifier));
 }
 
+/** A device's password at the broker is the HMAC over this; `secretKeyId` names the channel secret that counts. */
+export function brokerPasswordText(deviceIdentifier: string, secretKeyId: string): Uint8Array {
+  return pae(origin, 'broker-password', uuidBytes(deviceIdentifier), uuidBytes(secretKeyId));
+}
+
 /** A blob's file name at a device is the HMAC over this. */
 export function blobText(objectId: string, version: number): Uint8Array {
   return pae(origin, 'blob', objectIdBytes(objectId), version);

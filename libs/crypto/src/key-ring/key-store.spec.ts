@@ -363,6 +363,15 @@ describe('keyed hashes of guessable values', () => {
   });
 });
 
+test('the broker password of a device stays as long as its channel secret', async () => {
+  const [device, secret] = [uuid7(), uuid7()];
+  const password = keys.brokerPassword(device, secret);
+  expect(password).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  expect((await another()).brokerPassword(device, secret)).toBe(password);
+  expect(keys.brokerPassword(device, uuid7())).not.toBe(password);
+  expect(keys.brokerPassword(uuid7(), secret)).not.toBe(password);
+});
+
 describe('copies shown once', () => {
   test('open until their key is destroyed', async () => {
     const { keyId, sealed } = await keys.sealOnce('a client secret');

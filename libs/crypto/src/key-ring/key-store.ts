@@ -4,6 +4,7 @@ import {
   keyContext,
   type LookupKind,
   lookupText,
+  brokerPasswordText,
   objectText,
   rowContext,
   utf8,
@@ -371,6 +372,16 @@ export class KeyStore {
   /** The name of a token at one device, 32 hex digits. Never changes. */
   objectId(tokenId: string, deviceIdentifier: string): string {
     return hmac(this.ring.current('object-id'), objectText(tokenId, deviceIdentifier)).toString('hex', 0, 16);
+  }
+
+  /**
+   * A device's password at the broker, 43 base64url characters: another one for each channel secret, and never stored,
+   * since it can be taken again whenever the device's user is made anew.
+   */
+  brokerPassword(deviceIdentifier: string, secretKeyId: string): string {
+    return hmac(this.ring.current('object-id'), brokerPasswordText(deviceIdentifier, secretKeyId)).toString(
+      'base64url',
+    );
   }
 
   // --- Copies that are shown once
