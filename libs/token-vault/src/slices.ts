@@ -9,3 +9,4 @@ export { listTokensSlice } from './list-tokens/list-tokens.slice';
 export { requestDataSlice } from './request-data/request-data.slice';
 export { reserveTokenSlice } from './reserve-token/reserve-token.slice';
 export { retrieveTemporaryTokenSlice } from './retrieve-temporary-token/retrieve-temporary-token.slice';
+export { updateDataSlice } from './update-data/update-data.slice';

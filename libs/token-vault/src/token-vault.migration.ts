@@ -74,4 +74,26 @@ export class TokenVault1700000600000 implements MigrationInterface {
   }
 }
 
-export const tokenVaultMigrations = [TokenVault1700000600000];
+/** Versions, statistics, and counters that spare lists a look at every row. */
+export class TokenVault1700000610000 implements MigrationInterface {
+  readonly name = 'TokenVault1700000610000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      create table token_vault.open_retrieval (
+        request_id uuid primary key,
+        token_id   uuid not null,
+        key_id     uuid not null
+      );
+      create index open_retrieval_of_key on token_vault.open_retrieval (key_id);
+      alter table token_vault.download add key_id uuid;
+      create index download_of_key on token_vault.download (key_id);
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop table token_vault.open_retrieval; alter table token_vault.download drop key_id');
+  }
+}
+
+export const tokenVaultMigrations = [TokenVault1700000600000, TokenVault1700000610000];

@@ -8,18 +8,22 @@ import { ConfigureSecurityMeta } from './configure-security-meta/configure-secur
 import { DeleteData } from './delete-data/delete-data.command';
 import { OpenParcels } from './deliver-data/open-parcels';
 import { ExchangeData, ExchangeUpload } from './exchange-data/exchange-data.command';
+import { ClearRejected } from './parcel/clear-rejected.reactor';
 import { Parcels } from './parcel/parcels';
+import { RetireVersions } from './parcel/retire-versions';
 import * as slices from './slices';
-import { pendingCommands, publicKeys, storageDevices } from './token/neighbours.projection';
+import { openRetrievals, pendingCommands, publicKeys, storageDevices } from './token/neighbours.projection';
 import { tokenList } from './token/token-list.projection';
+import { FileSections } from './token/token-changes';
 import { Tokens } from './token/tokens.query';
+import { UpdateData } from './update-data/update-data.command';
 
 /** Commands whose result names a token. */
-const namingTokens = [ExchangeData, ExchangeUpload, ConfigureSecurityMeta, ConfigureFileMeta, DeleteData];
+const namingTokens = [ExchangeData, ExchangeUpload, ConfigureSecurityMeta, ConfigureFileMeta, UpdateData, DeleteData];
 
 @Module({
   controllers: controllersOf(slices),
-  providers: [...providersOf(slices), Tokens, Parcels, OpenParcels],
+  providers: [...providersOf(slices), Tokens, FileSections, Parcels, ClearRejected, RetireVersions, OpenParcels],
 })
 export class TokenVaultModule implements OnModuleInit {
   constructor(
@@ -29,7 +33,7 @@ export class TokenVaultModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.registry.projections(tokenList, storageDevices, publicKeys, pendingCommands);
+    this.registry.projections(tokenList, storageDevices, publicKeys, pendingCommands, openRetrievals);
     const types = namingTokens.map(({ type }) => type);
     this.statuses.present(types, async ({ tokenId, ...rest }, profileId) => ({
       token: await this.keys.readString(profileId, String(tokenId)),

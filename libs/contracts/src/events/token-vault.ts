@@ -13,6 +13,14 @@ export interface TokenMeta {
   information_security_risk?: { classification: string; label: string; handling: string } | null;
 }
 
+/** What row 32 changes besides the data. A section given replaces that section; the short forms keep its other keys. */
+export interface TokenChanges {
+  meta: TokenMeta;
+  fileName?: string;
+  extension?: string;
+  context?: string;
+}
+
 /** Stream `token-<tokenId>`. `size` counts the bytes handed in, `sha256` is taken over the L2 bytes. */
 export type SpaceReserved = Event<
   'data_token.space_reserved',
@@ -43,6 +51,27 @@ export type MadePermanent = Event<
   'data_token.made_permanent',
   { tokenId: string; version: number; size: number; deviceIdentifier: string }
 >;
+/** New bytes for a permanent token. The old version counts until `data_token.version_confirmed`. */
+export type DataReplaced = Event<
+  'data_token.data_replaced',
+  {
+    tokenId: string;
+    profileId: string;
+    version: number;
+    size: number;
+    /** Length of the L2 bytes. */
+    sealedSize: number;
+    sha256: string;
+    dataKey: DataKey;
+  },
+  /** What is to change with the bytes; it does at their confirmation. */
+  { changes?: TokenChanges }
+>;
+/** The first device has acknowledged a new version: it counts from here, and all lower ones are to be deleted. */
+export type VersionConfirmed = Event<
+  'data_token.version_confirmed',
+  { tokenId: string; profileId: string; version: number; size: number; deviceIdentifier: string }
+>;
 export type WriteFailed = Event<'data_token.write_failed', { tokenId: string; version: number; reason: string }>;
 export type SecurityMetaConfigured = Event<
   'data_token.security_meta_configured',
@@ -52,7 +81,13 @@ export type SecurityMetaConfigured = Event<
 export type FileMetaConfigured = Event<
   'data_token.file_meta_configured',
   { tokenId: string },
-  { file: NonNullable<TokenMeta['file']>; context: string | null }
+  /** `file`: the whole section from now on; null where there is none. `context` null: stays as it was. */
+  { file: TokenMeta['file'] | null; context: string | null }
+>;
+export type DataMetaConfigured = Event<
+  'data_token.data_meta_configured',
+  { tokenId: string },
+  { data: Record<string, unknown> }
 >;
 export type TokenDeleted = Event<'data_token.deleted', { tokenId: string; profileId: string; upToVersion: number }>;
 export type TokenEvent =
@@ -62,9 +97,12 @@ export type TokenEvent =
   | StreamReceived
   | DataExchanged
   | MadePermanent
+  | DataReplaced
+  | VersionConfirmed
   | WriteFailed
   | SecurityMetaConfigured
   | FileMetaConfigured
+  | DataMetaConfigured
   | TokenDeleted;
 
 /** Stream `retrieval-<requestId>`: one request for data; the first device that answers honestly wins. */

@@ -94,11 +94,12 @@ export class DeliverData implements OnModuleInit {
     }
   }
 
-  private async makeReady({ requestId, tokenId, profileId }: DataRequested['data'], parcelId: string, eventId: string) {
+  private async makeReady(asked: DataRequested['data'], parcelId: string, eventId: string): Promise<void> {
+    const { requestId, tokenId, profileId, dataKey } = asked;
     await this.dataSource.query(
-      `insert into token_vault.download (request_id, token_id, parcel_id) values ($1, $2, $3)
+      `insert into token_vault.download (request_id, token_id, parcel_id, key_id) values ($1, $2, $3, $4)
        on conflict (request_id) do update set parcel_id = excluded.parcel_id`,
-      [requestId, tokenId, parcelId],
+      [requestId, tokenId, parcelId, dataKey.keyId],
     );
     const { auth, authHash, expiresAt } = await this.transfers.issue({
       direction: 'down',

@@ -1,14 +1,26 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Commands } from '@symbolon/command-log';
 import type { WriteAcknowledged } from '@symbolon/contracts';
-import { uuid5 } from '@symbolon/crypto';
-import { type Cause, Clock, EventStore, instant, type Instant, type Recorded, Streams, system } from '@symbolon/kernel';
+import { PersonalBoxes, uuid5 } from '@symbolon/crypto';
+import {
+  type Cause,
+  Clock,
+  EventStore,
+  instant,
+  type Instant,
+  type Outcome,
+  type Recorded,
+  Streams,
+  system,
+} from '@symbolon/kernel';
 import { Registry } from '@symbolon/platform';
 import { type Deadline, Deadlines } from '@symbolon/projection';
 import { Transfers } from '@symbolon/transfer';
 import { ExpireReservations, reservationDeadlineId } from '../expire-reservations/expire-reservations.handler';
 import { Parcels } from '../parcel/parcels';
-import type { TokenData } from '../token/token.events';
+import { retirementDeadline } from '../parcel/retire-versions';
+import { FileSections, touchesFile } from '../token/token-changes';
+import type { TokenChanges, TokenData } from '../token/token.events';
 import { token } from '../token/token.model';
 import { Tokens } from '../token/tokens.query';
 import { failWrite } from './fail-write.decide';
@@ -21,6 +33,8 @@ interface Write {
   readonly profileId: string;
 }
 
+type WriteData = TokenData<'data_token.data_exchanged' | 'data_token.data_replaced'>;
+
 const kind = 'token-vault.write';
 /** Seconds in which no device acknowledges and none is reading. */
 const patience = 60;
@@ -30,7 +44,7 @@ export function writeDeadline(write: Write, clock: Clock): Deadline {
   return { id: `${kind}/${write.parcelId}`, kind, dueAt: clock.after(patience), data: write };
 }
 
-/** Ends a write: with the first acknowledgement of a device, or when none comes in time. */
+/** Ends a write of a new token or a new version: with the first acknowledgement of a device, or when none comes in time. */
 @Injectable()
 export class DepositAtDevices implements OnModuleInit {
   constructor(
@@ -41,6 +55,8 @@ export class DepositAtDevices implements OnModuleInit {
     private readonly transfers: Transfers,
     private readonly parcels: Parcels,
     private readonly tokens: Tokens,
+    private readonly files: FileSections,
+    private readonly boxes: PersonalBoxes,
     private readonly reservations: ExpireReservations,
     private readonly clock: Clock,
     private readonly registry: Registry,
@@ -57,21 +73,28 @@ export class DepositAtDevices implements OnModuleInit {
 
   private async acknowledged({ id, data }: Recorded): Promise<void> {
     const { tokenId, version, sha256, deviceIdentifier } = data as WriteAcknowledged['data'];
-    const write = await this.exchangeOf(tokenId, sha256);
+    const write = await this.writeOf(tokenId, sha256);
     if (!write) return;
     const { commandId, correlationId, actor } = write.meta;
     const cause: Cause = { commandId, correlationId, actor, causationId: uuid5(`${id}/token-vault.make-permanent`) };
-    const command = { tokenId, version, sha256, deviceIdentifier };
-    const outcome = await this.streams.transact(token, tokenId, makePermanent, command, cause);
+    const { profileId, size, dataKey } = write.data as WriteData;
+    const replaces = write.type === 'data_token.data_replaced';
+    const changes = (replaces && (await this.changesOf(write, profileId))) || { meta: {} };
+    let outcome: Outcome;
+    do {
+      const now = touchesFile(changes) ? await this.files.now(tokenId, profileId) : { file: null, fileChanges: 0 };
+      const command = { tokenId, version, sha256, deviceIdentifier, changes, now };
+      outcome = await this.streams.transact(token, tokenId, makePermanent, command, cause);
+    } while (outcome.status === 'refused');
     // Without effect: another acknowledgement was first, or this one comes too late.
-    if (outcome.status === 'refused' || outcome.cursor === null || commandId === null) return;
+    if (outcome.cursor === null || commandId === null) return;
 
-    const { profileId, size, dataKey } = write.data as TokenData<'data_token.data_exchanged'>;
     await this.parcels.arrived(dataKey.keyId);
     await this.deadlines.cancel(`${kind}/${dataKey.keyId}`);
     await this.deadlines.cancel(reservationDeadlineId(tokenId));
-    const end = { status: 'succeeded', result: { tokenId, version, size }, cursor: outcome.cursor } as const;
-    await this.commands.settle(commandId, end, profileId, cause);
+    if (replaces) await this.deadlines.schedule(retirementDeadline(tokenId, version, this.clock));
+    const result = replaces ? { tokenId, version } : { tokenId, version, size };
+    await this.commands.settle(commandId, { status: 'succeeded', result, cursor: outcome.cursor }, profileId, cause);
   }
 
   private async overdue(write: Write): Promise<void | { again: Instant }> {
@@ -94,11 +117,16 @@ export class DepositAtDevices implements OnModuleInit {
   }
 
   /** The event that handed these bytes in; it knows the command that waits for them. */
-  private async exchangeOf(tokenId: string, sha256: string): Promise<Recorded | null> {
+  private async writeOf(tokenId: string, sha256: string): Promise<Recorded | null> {
     for await (const event of this.store.read(`token-${tokenId}`)) {
-      if (event.type !== 'data_token.data_exchanged') continue;
-      if ((event.data as TokenData<'data_token.data_exchanged'>).sha256 === sha256) return event;
+      if (event.type !== 'data_token.data_exchanged' && event.type !== 'data_token.data_replaced') continue;
+      if ((event.data as WriteData).sha256 === sha256) return event;
     }
     return null;
+  }
+
+  private async changesOf(write: Recorded, owner: string): Promise<TokenChanges | null> {
+    const personal = await this.boxes.open(write, owner);
+    return (personal?.['changes'] as TokenChanges | undefined) ?? null;
   }
 }

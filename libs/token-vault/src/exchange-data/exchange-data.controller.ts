@@ -3,13 +3,13 @@ import { Commands, KeyReused, type ProfileCaller } from '@symbolon/command-log';
 import { sha256Hex } from '@symbolon/crypto';
 import { Accepted, Base64Field, CallerOf, Endpoint } from '@symbolon/http';
 import { Clock } from '@symbolon/kernel';
-import { Parcels } from '../parcel/parcels';
+import { one, Parcels } from '../parcel/parcels';
 import { TokenField } from '../token/token-fields';
 import { Tokens } from '../token/tokens.query';
 import { ExchangeData, type ExchangeDataInput } from './exchange-data.command';
 
 /** Bytes of data that a call may carry. More goes by upload. */
-const payloadLimit = 262_144;
+export const payloadLimit = 262_144;
 
 class ExchangeDataBody {
   @TokenField()
@@ -59,8 +59,4 @@ export class ExchangeDataController {
       throw error;
     }
   }
-}
-
-async function* one(bytes: Buffer) {
-  yield bytes;
 }

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { KeyStore, uuid5 } from '@symbolon/crypto';
-import { Clock, EventStore, type Instant, Streams, system } from '@symbolon/kernel';
+import { Clock, EventStore, type Instant, millisOf, Streams, system } from '@symbolon/kernel';
 import { type Deadline, Deadlines, ProjectionRunner } from '@symbolon/projection';
 import { Transfers } from '@symbolon/transfer';
 import { token } from '../token/token.model';
@@ -8,8 +8,8 @@ import { Tokens } from '../token/tokens.query';
 import { expireReservation } from './expire-reservation.decide';
 
 const kind = 'token-vault.reservation';
-/** Seconds between looks at a reservation whose time is over while something is still under way. */
-const recheck = 1;
+/** Seconds between looks at a reservation whose time is over while something is still under way: the longer it takes, the rarer. */
+const recheck = { shortest: 1, longest: 60 };
 /** No status object shows a string any more so many seconds after its token is gone: 30 days, and an hour for the last command to end. */
 const strings = 30 * 24 * 3600 + 3600;
 
@@ -49,7 +49,7 @@ export class ExpireReservations implements OnModuleInit {
   }
 
   async expire(tokenId: string): Promise<void | { again: Instant }> {
-    if (await this.underWay(tokenId)) return { again: this.clock.after(recheck) };
+    if (await this.underWay(tokenId)) return { again: await this.later(tokenId) };
     const cause = {
       commandId: null,
       correlationId: tokenId,
@@ -58,11 +58,18 @@ export class ExpireReservations implements OnModuleInit {
     };
     const command = { tokenId, now: this.clock.now() };
     const outcome = await this.streams.transact(token, tokenId, expireReservation, command, cause);
-    if (outcome.status === 'refused') return { again: this.clock.after(recheck) };
+    if (outcome.status === 'refused') return { again: await this.later(tokenId) };
     if (outcome.state.phase !== 'expired') return;
     await this.transfers.revoke('reservation', tokenId);
     // The string stays findable as long, so that a late exchange learns that it came too late.
     await this.deadlines.schedule(forgetDeadline(tokenId, this.clock));
+  }
+
+  /** A command may be held for days; its end is looked after at once, so this look is only there in case. */
+  private async later(tokenId: string): Promise<Instant> {
+    const { state } = await this.streams.load(token, tokenId);
+    const over = (this.clock.millis() - millisOf(state.expiresAt)) / 1000;
+    return this.clock.after(Math.ceil(Math.min(Math.max(over / 10, recheck.shortest), recheck.longest)));
   }
 
   /** In this order: an upload that has just ended has left a command, which the projections show once they have passed. */

@@ -103,6 +103,15 @@ export class Parcels implements OnModuleInit {
     return rows.map((row) => row.parcel_id);
   }
 
+  /** Those of them that devices hold. */
+  async arrivedOf(tokenId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<Array<{ parcel_id: string }>>(
+      'select parcel_id from token_vault.parcel where token_id = $1 and not in_transit',
+      [tokenId],
+    );
+    return rows.map((row) => row.parcel_id);
+  }
+
   private async inTransit(parcelIds: readonly string[]): Promise<ReadonlySet<string>> {
     const rows = await this.dataSource.query<Array<{ parcel_id: string }>>(
       `select parcel_id from token_vault.parcel where in_transit and parcel_id = any($1)
@@ -131,4 +140,9 @@ export class Parcels implements OnModuleInit {
       await this.discard([parcelId]);
     }
   }
+}
+
+/** Bytes that lie in memory, as a source. */
+export async function* one(bytes: Buffer) {
+  yield bytes;
 }

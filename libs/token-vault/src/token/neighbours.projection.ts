@@ -1,9 +1,11 @@
-import type { CommandAccepted } from '@symbolon/contracts';
+import type { CommandAccepted, DataRequested } from '@symbolon/contracts';
 import { insert, type Projection, remove } from '@symbolon/projection';
+import { isOnToken, type TokenInput } from './token-commands';
 
 const devices = 'token_vault.storage_device';
 const keys = 'token_vault.public_key';
 const pending = 'token_vault.pending_command';
+const readings = 'token_vault.open_retrieval';
 
 /** Which devices data may go to. */
 export const storageDevices: Projection = {
@@ -39,6 +41,26 @@ function keyOf({ data }: { data: unknown }) {
   return [insert(keys, { profile_id: profileId }, { public_key: publicKey })];
 }
 
+/** Requests whose data is still on its way: their key stays, also where a newer version holds meanwhile. */
+export const openRetrievals: Projection = {
+  name: 'token-vault.open-retrievals',
+  version: 1,
+  categories: ['retrieval'],
+  tables: [readings],
+  on: {
+    'data_token.data_requested': ({ data }) => {
+      const { requestId, tokenId, dataKey } = data as DataRequested['data'];
+      return [insert(readings, { request_id: requestId }, { token_id: tokenId, key_id: dataKey.keyId })];
+    },
+    'data_token.data_ready': answered,
+    'data_token.retrieval_failed': answered,
+  },
+};
+
+function answered({ data }: { data: unknown }) {
+  return [remove(readings, { request_id: (data as { requestId: string }).requestId })];
+}
+
 /** Commands on tokens that have not ended: while there is one, a reservation does not expire and a parcel stays. */
 export const pendingCommands: Projection = {
   name: 'token-vault.pending-commands',
@@ -48,10 +70,9 @@ export const pendingCommands: Projection = {
   on: {
     'command.accepted': async (event, boxes) => {
       const { commandId, commandType, profileId } = event.data as CommandAccepted['data'];
-      if (!profileId || !(commandType.startsWith('data-token/') || commandType === 'upstream')) return [];
+      if (!profileId || !isOnToken(commandType)) return [];
       const personal = await boxes.open(event, profileId);
-      const input = personal?.['input'] as
-        { tokenId?: string | null; parcel?: { parcelId: string } | null } | undefined;
+      const input = personal?.['input'] as TokenInput | undefined;
       if (!input?.tokenId) return [];
       return [
         insert(

@@ -45,6 +45,35 @@ export const madePermanent: TokenEvent = {
   data: { tokenId, version: 1, size: parcel.size, deviceIdentifier },
 };
 
+export const newParcel: ParcelRef = {
+  parcelId: '0193b4c6-0000-7000-8000-0000000000f2',
+  size: 7,
+  sealedSize: 79,
+  sha256: 'bb'.repeat(32),
+  header: 'bmV3ZXI',
+};
+
+export const replaced: TokenEvent = {
+  type: 'data_token.data_replaced',
+  version: 1,
+  data: {
+    tokenId,
+    profileId: ada,
+    version: 2,
+    size: newParcel.size,
+    sealedSize: newParcel.sealedSize,
+    sha256: newParcel.sha256,
+    dataKey: { keyId: newParcel.parcelId, header: newParcel.header },
+  },
+  personal: { subject: ada, fields: { changes: { meta: {} } } },
+};
+
+export const confirmed: TokenEvent = {
+  type: 'data_token.version_confirmed',
+  version: 1,
+  data: { tokenId, profileId: ada, version: 2, size: newParcel.size, deviceIdentifier },
+};
+
 export const writeFailed: TokenEvent = {
   type: 'data_token.write_failed',
   version: 1,

@@ -42,6 +42,11 @@ export const tokenList: Projection = {
       const { version, size } = event.data as TokenData<'data_token.made_permanent'>;
       return [changed(event, { status: 'permanent', writing: false, version, size })];
     },
+    'data_token.data_replaced': (event) => [changed(event, { writing: true })],
+    'data_token.version_confirmed': (event) => {
+      const { version, size } = event.data as TokenData<'data_token.version_confirmed'>;
+      return [changed(event, { writing: false, version, size })];
+    },
     'data_token.write_failed': (event) => [changed(event, { writing: false })],
     'data_token.reservation_expired': (event) => [changed(event, { status: 'expired' })],
     'data_token.deleted': (event) => [changed(event, { status: 'deleted' })],
@@ -66,6 +71,14 @@ export const tokenList: Projection = {
           ...(context === null ? {} : await contextColumns(boxes, subject, tokenId, context)),
         }),
       ];
+    },
+    'data_token.data_meta_configured': async (event, boxes) => {
+      const subject = subjectOf(event);
+      const { tokenId } = event.data as TokenData<'data_token.data_meta_configured'>;
+      const personal = subject && (await boxes.open(event, subject));
+      if (!subject || !personal) return [];
+      const { data } = personal as { data: TokenMeta['data'] };
+      return [changed(event, await dataColumns(boxes, subject, tokenId, data))];
     },
   },
 };

@@ -4,10 +4,13 @@ import type { TokenEvent } from './token.events';
 import { isOver, isStrange, token, type Token } from './token.model';
 
 const { reserved, exchanged, madePermanent, writeFailed, expired, deleted, ada, eve, morning, noon } = sample;
+const { replaced, confirmed } = sample;
 const fold = (...events: TokenEvent[]): Token => events.reduce<Token>(token.evolve.bind(token), token.initial);
 
 describe('the token model', () => {
-  const history = fc.array(fc.constantFrom(reserved, exchanged, madePermanent, writeFailed, expired, deleted));
+  const history = fc.array(
+    fc.constantFrom(reserved, exchanged, madePermanent, replaced, confirmed, writeFailed, expired, deleted),
+  );
 
   test('is total, never changes a state it was given, and replays to the same state', () => {
     fc.assert(
@@ -40,9 +43,21 @@ describe('the token model', () => {
     expect(fold(reserved, exchanged, writeFailed)).toMatchObject({ phase: 'temporary', held: null, pending: null });
   });
 
+  test('holds the old version until the new one is confirmed', () => {
+    const before = [reserved, exchanged, madePermanent, replaced];
+    expect(fold(...before)).toMatchObject({ held: { version: 1 }, pending: { version: 2 } });
+    expect(fold(...before, confirmed)).toMatchObject({
+      phase: 'permanent',
+      held: { version: 2, size: 7 },
+      pending: null,
+    });
+    const failed = { ...writeFailed, data: { ...writeFailed.data, version: 2 } } as TokenEvent;
+    expect(fold(...before, failed)).toMatchObject({ held: { version: 1 }, pending: null, written: 2 });
+    expect(fold(...before, failed, confirmed)).toMatchObject({ held: { version: 1 } });
+  });
+
   test('a failed write does not end a newer one', () => {
-    const newer = { ...exchanged, data: { ...exchanged.data, version: 2 } } as TokenEvent;
-    expect(fold(reserved, exchanged, madePermanent, newer, writeFailed)).toMatchObject({ pending: { version: 2 } });
+    expect(fold(reserved, exchanged, madePermanent, replaced, writeFailed)).toMatchObject({ pending: { version: 2 } });
   });
 
   test('is strange to others and once deleted', () => {

@@ -14,16 +14,27 @@ export interface Token {
   readonly held: Stored | null;
   /** The highest version that was ever sent to devices. */
   readonly written: number;
+  /** How often the file section was set: who merges into it must have seen the last one. */
+  readonly fileChanges: number;
 }
 
 export const token: Model<TokenEvent, Token> = {
   category: 'token',
-  initial: { phase: 'absent', owner: '', expiresAt: '', pending: null, held: null, written: 0 },
+  initial: { phase: 'absent', owner: '', expiresAt: '', pending: null, held: null, written: 0, fileChanges: 0 },
   evolve(state, event) {
     switch (event.type) {
       case 'data_token.space_reserved':
-        return { ...state, phase: 'temporary', owner: event.data.profileId, expiresAt: event.data.expiresAt };
-      case 'data_token.data_exchanged': {
+        return {
+          ...state,
+          phase: 'temporary',
+          owner: event.data.profileId,
+          expiresAt: event.data.expiresAt,
+          fileChanges: 1,
+        };
+      case 'data_token.file_meta_configured':
+        return { ...state, fileChanges: state.fileChanges + 1 };
+      case 'data_token.data_exchanged':
+      case 'data_token.data_replaced': {
         const { version, size, sealedSize, sha256, dataKey } = event.data;
         const pending = { version, size, sealedSize, sha256, dataKey };
         return { ...state, pending, written: Math.max(state.written, version) };
@@ -31,6 +42,8 @@ export const token: Model<TokenEvent, Token> = {
       case 'data_token.made_permanent':
         if (state.pending?.version !== event.data.version) return state;
         return { ...state, phase: 'permanent', held: state.pending, pending: null };
+      case 'data_token.version_confirmed':
+        return state.pending?.version === event.data.version ? { ...state, held: state.pending, pending: null } : state;
       case 'data_token.write_failed':
         return state.pending?.version === event.data.version ? { ...state, pending: null } : state;
       case 'data_token.reservation_expired':
