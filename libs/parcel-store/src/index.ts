@@ -3,5 +3,5 @@ export { FileParcelStore } from './file-parcel-store';
 export { MemoryParcelStore } from './memory-parcel-store';
 export { parcelStoreMigrations } from './parcel-store.migration';
 export { PostgresParcelStore } from './postgres-parcel-store';
-export { openParcelStore, type ParcelPlace } from './open-parcel-store';
+export { openParcelStore } from './open-parcel-store';
 export type { S3Place } from './s3-parcel-store';

@@ -28,6 +28,8 @@ export abstract class ParcelStore {
    * `keep` is asked for up to 500 ids at a time and answers those that must stay. Resolves to the number of parcels removed.
    */
   abstract sweep(olderThan: Date, keep: (parcelIds: string[]) => Promise<Set<string>>): Promise<number>;
+  /** Lets go of connections; nothing is called afterwards. */
+  async close(): Promise<void> {}
 }
 
 /** Ids become file names, so nothing but a lower-case UUID is taken. */

@@ -14,8 +14,13 @@ const partSize = 256 * 1024;
  * deleted goes at once.
  */
 export class PostgresParcelStore extends ParcelStore {
+  /** The pool is this store's own. */
   constructor(private readonly pool: Pool) {
     super();
+  }
+
+  override close(): Promise<void> {
+    return this.pool.end();
   }
 
   override async check(): Promise<void> {

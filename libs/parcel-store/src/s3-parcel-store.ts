@@ -50,7 +50,7 @@ export class S3ParcelStore extends ParcelStore {
     });
   }
 
-  close(): void {
+  override async close(): Promise<void> {
     this.client.destroy();
   }
 

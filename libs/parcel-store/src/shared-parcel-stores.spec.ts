@@ -137,7 +137,7 @@ describe('parcels in an S3-compatible store', () => {
   });
 
   afterAll(async () => {
-    for (const store of stores) store.close();
+    for (const store of stores) await store.close();
     client.destroy();
     await server.close();
     await rm(folder, { recursive: true, force: true });

@@ -151,3 +151,18 @@ function decoded(text: string): string | null {
     return null;
   }
 }
+
+export function oneOf<T extends string>(...values: readonly T[]): Form<T> {
+  return (text) => values.find((value) => value === text) ?? must(values.join(' or '));
+}
+
+/** `bucket` or `bucket/prefix` (Amazon S3, rules for bucket names). */
+export function bucket(text: string): { readonly bucket: string; readonly prefix: string } {
+  const [, name, prefix] = /^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([\w./-]{1,200}?))?\/?$/.exec(text) ?? [];
+  if (!name) return must('a bucket such as vault-parcels, or vault-parcels/prefix');
+  return { bucket: name, prefix: prefix ? `${prefix}/` : '' };
+}
+
+export function region(text: string): string {
+  return /^[a-z0-9-]{1,32}$/.test(text) ? text : must('a region such as eu-central-1');
+}

@@ -207,7 +207,7 @@ describe('settings', () => {
     expect(rows.get('DATABASE_URL')?.value).toBe('postgres://app:secret@db/vault?sslpassword=secret');
     expect(rows.get('SYMBOLON_MASTER_KEY')?.value).toBe('[secret]');
     expect(rows.get('SYMBOLON_WS_URL')).toMatchObject({ value: 'ws://127.0.0.1:8009/ws', source: 'default' });
-    expect(rows.size).toBe(24);
+    expect(rows.size).toBe(32);
     for (const text of [
       JSON.stringify(settings.describe()),
       JSON.stringify(settings),
@@ -220,5 +220,75 @@ describe('settings', () => {
 
   test('point out variables that look like settings and are none', () => {
     expect(Settings.read({ SYMBOLON_TOKEN_TLL: '60', PATH: '/bin' }).unknown).toEqual(['SYMBOLON_TOKEN_TLL']);
+  });
+});
+
+describe('the place of the parcels', () => {
+  test('is the data directory unless something else is said', () => {
+    expect(Settings.read({}).parcelPlace).toEqual({ kind: 'file' });
+    expect(Settings.read({ SYMBOLON_PARCEL_STORE: 'postgres' }).parcelPlace).toEqual({ kind: 'postgres' });
+  });
+
+  test('is a bucket with its endpoint, prefix and credentials, which are never shown', () => {
+    const settings = Settings.read({
+      SYMBOLON_PARCEL_STORE: 's3',
+      SYMBOLON_S3_BUCKET: 'vault-parcels/transit',
+      SYMBOLON_S3_ENDPOINT: 'http://127.0.0.1:9000',
+      SYMBOLON_S3_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+      SYMBOLON_S3_SECRET_ACCESS_KEY: 'hunter2hunter2',
+    });
+    expect(settings.parcelPlace).toMatchObject({
+      kind: 's3',
+      bucket: 'vault-parcels',
+      prefix: 'transit/',
+      endpoint: 'http://127.0.0.1:9000/',
+      region: 'us-east-1',
+    });
+    expect(JSON.stringify(settings.describe()) + inspect(settings, { depth: 9 })).not.toContain('hunter2');
+  });
+
+  test.each<[string, Record<string, string>, string]>([
+    ['another store', { SYMBOLON_PARCEL_STORE: 'tape' }, 'SYMBOLON_PARCEL_STORE must be file or postgres or s3'],
+    ['no bucket', { SYMBOLON_PARCEL_STORE: 's3' }, 'SYMBOLON_S3_BUCKET must be set'],
+    [
+      'a malformed bucket',
+      { SYMBOLON_PARCEL_STORE: 's3', SYMBOLON_S3_BUCKET: 'A_B' },
+      'SYMBOLON_S3_BUCKET must be a bucket',
+    ],
+    ['half of the credentials', { SYMBOLON_S3_ACCESS_KEY_ID: 'AKIDEXAMPLE' }, 'must be set together'],
+  ])('%s is refused', (_, environment, problem) => {
+    expect(problemsOf(environment).join('\n')).toContain(problem);
+  });
+});
+
+describe('services', () => {
+  test('stand at addresses of their own, each of which can be another', () => {
+    expect(Settings.read({}).services).toEqual({
+      identity: { host: '127.0.0.1', port: 8011 },
+      'token-vault': { host: '127.0.0.1', port: 8012 },
+      'device-router': { host: '127.0.0.1', port: 8013 },
+      policy: { host: '127.0.0.1', port: 8014 },
+      voting: { host: '127.0.0.1', port: 8015 },
+    });
+    const { services, serviceListen } = Settings.read({
+      SYMBOLON_SERVICES: 'token-vault=vault.internal:80, voting=[::1]:9',
+      SYMBOLON_SERVICE_LISTEN: '0.0.0.0:80',
+    });
+    expect(services).toMatchObject({
+      identity: { host: '127.0.0.1', port: 8011 },
+      'token-vault': { host: 'vault.internal', port: 80 },
+      voting: { host: '::1', port: 9 },
+    });
+    expect(serviceListen).toEqual({ host: '0.0.0.0', port: 80 });
+  });
+
+  test.each([
+    ['a service that is none', 'elsewhere=127.0.0.1:1'],
+    ['one twice', 'policy=127.0.0.1:1,policy=127.0.0.1:2'],
+    ['no address', 'policy'],
+    ['no port', 'policy=127.0.0.1'],
+    ['two at one address', 'policy=127.0.0.1:1,voting=127.0.0.1:1'],
+  ])('%s is refused', (_, SYMBOLON_SERVICES) => {
+    expect(problemsOf({ SYMBOLON_SERVICES })).toEqual([expect.stringMatching(/^SYMBOLON_SERVICES must /)]);
   });
 });

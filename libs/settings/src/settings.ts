@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Secret } from '@symbolon/observe';
 import * as as from './forms';
+import { defaultServices, type ServiceAddresses, serviceAddresses } from './services';
 import { type DescribedSetting, type Environment, SettingsReader } from './settings-reader';
 
 /** A broker, and its management API with the login for it (that of the broker unless its URL has one of its own). */
@@ -23,6 +24,8 @@ export class Settings {
   readonly databaseUrl: Secret<string> | null;
   /** Null: devices connect by WebSocket alone. */
   readonly rabbitmq: RabbitMqSettings | null;
+  /** Where sealed bytes in transit lie. */
+  readonly parcelPlace: ParcelPlace;
   readonly publicUrl: string;
   readonly wsUrl: string;
   readonly upstreamUrl: string;
@@ -40,6 +43,10 @@ export class Settings {
   /** Empty: CORS is off. */
   readonly corsOrigins: readonly string[];
   readonly logLevel: as.LogLevel;
+  /** Where the services are, if each context runs as a process of its own. */
+  readonly services: ServiceAddresses;
+  /** Where such a process listens; null: at its address among the services. */
+  readonly serviceListen: as.Address | null;
   /** Variables that look like settings and are none: most likely misspelt. */
   readonly unknown: readonly string[];
 
@@ -110,6 +117,8 @@ export class Settings {
         'SYMBOLON_RABBITMQ_MANAGEMENT_URL must be set where SYMBOLON_RABBITMQ_URL is, such as http://127.0.0.1:15672.',
       );
     this.rabbitmq = broker && management && { ...broker, management: { ...broker.login, ...management } };
+
+    this.parcelPlace = parcelPlaceOf(reader);
 
     this.publicUrl = reader.required({
       name: 'SYMBOLON_PUBLIC_URL',
@@ -213,6 +222,18 @@ export class Settings {
       effect: `least severe log lines to write: ${as.logLevels.join(', ')}`,
       read: as.logLevel,
     });
+    this.services = reader.required({
+      name: 'SYMBOLON_SERVICES',
+      fallback: defaultServices,
+      effect: 'comma list of name=host:port: where each context runs, if they are processes of their own',
+      read: serviceAddresses,
+    });
+    this.serviceListen = reader.optional({
+      name: 'SYMBOLON_SERVICE_LISTEN',
+      otherwise: 'its address in SYMBOLON_SERVICES',
+      effect: 'where a context listens that is a process of its own',
+      read: as.address,
+    });
     this.unknown = reader.unknown();
     this.#described = reader.described();
   }
@@ -221,4 +242,65 @@ export class Settings {
   describe(): readonly DescribedSetting[] {
     return this.#described;
   }
+}
+
+/** Where sealed bytes in transit lie: files in the data directory, rows of the database, or objects of an S3 bucket. */
+export type ParcelPlace =
+  | { readonly kind: 'file' }
+  | { readonly kind: 'postgres' }
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      readonly prefix: string;
+      readonly endpoint: string | null;
+      readonly region: string;
+      readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: Secret<string> } | null;
+    };
+
+function parcelPlaceOf(reader: SettingsReader): ParcelPlace {
+  const kind = reader.required({
+    name: 'SYMBOLON_PARCEL_STORE',
+    fallback: 'file',
+    effect: 'where sealed bytes in transit lie: file (the data directory), postgres (the database) or s3 (a bucket)',
+    read: as.oneOf('file', 'postgres', 's3'),
+  });
+  const place = reader.optional({
+    name: 'SYMBOLON_S3_BUCKET',
+    otherwise: 'unset',
+    effect: 'bucket of the parcels, or bucket/prefix; required with SYMBOLON_PARCEL_STORE=s3',
+    read: as.bucket,
+  });
+  const endpoint = reader.optional({
+    name: 'SYMBOLON_S3_ENDPOINT',
+    otherwise: 'Amazon S3',
+    effect: 'URL of an S3-compatible store',
+    read: as.url('http:', 'https:'),
+  });
+  const region = reader.required({
+    name: 'SYMBOLON_S3_REGION',
+    fallback: 'us-east-1',
+    effect: 'region of the bucket',
+    read: as.region,
+  });
+  const accessKeyId = reader.optional({
+    name: 'SYMBOLON_S3_ACCESS_KEY_ID',
+    otherwise: 'found as AWS clients find it',
+    effect: 'access key of the bucket',
+    secret: 'whole',
+    read: (text) => text,
+  });
+  const secretAccessKey = reader.optional({
+    name: 'SYMBOLON_S3_SECRET_ACCESS_KEY',
+    otherwise: 'found as AWS clients find it',
+    effect: 'secret of that access key',
+    secret: 'whole',
+    read: (text) => new Secret(text),
+  });
+  if ((accessKeyId === null) !== (secretAccessKey === null))
+    reader.refuse('SYMBOLON_S3_ACCESS_KEY_ID and SYMBOLON_S3_SECRET_ACCESS_KEY must be set together.');
+  if (kind === 's3' && reader.isUnset('SYMBOLON_S3_BUCKET'))
+    reader.refuse('SYMBOLON_S3_BUCKET must be set where SYMBOLON_PARCEL_STORE is s3, such as vault-parcels.');
+  if (kind !== 's3' || !place) return { kind: kind === 's3' ? 'file' : kind };
+  const credentials = accessKeyId !== null && secretAccessKey ? { accessKeyId, secretAccessKey } : null;
+  return { kind, ...place, endpoint, region, credentials };
 }
