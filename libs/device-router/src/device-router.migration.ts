@@ -123,4 +123,31 @@ export class DeviceRouter1700000700000 implements MigrationInterface {
   }
 }
 
-export const deviceRouterMigrations = [DeviceRouter1700000700000];
+export class DeviceRouterBallots1700000710000 implements MigrationInterface {
+  readonly name = 'DeviceRouterBallots1700000710000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      -- Ballots lie among the deliveries: kinds ballot and ballot_voided, whose subject is the ballot.
+      alter table device_router.delivery
+        alter token_id drop not null,
+        add profile_id uuid,
+        add content    jsonb,
+        add expires_at timestamptz;
+      create index delivery_expiry on device_router.delivery (expires_at) where expires_at is not null;
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      delete from device_router.delivery where token_id is null;
+      alter table device_router.delivery
+        alter token_id set not null,
+        drop profile_id,
+        drop content,
+        drop expires_at;
+    `);
+  }
+}
+
+export const deviceRouterMigrations = [DeviceRouter1700000700000, DeviceRouterBallots1700000710000];

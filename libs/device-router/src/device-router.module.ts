@@ -6,11 +6,15 @@ import { Logger } from '@symbolon/observe';
 import { Registry } from '@symbolon/platform';
 import { ProjectionRunner } from '@symbolon/projection';
 import { Transfers } from '@symbolon/transfer';
+import { Ballots } from './ballot/ballots';
+import { VoteAnswers } from './ballot/vote-answers';
+import { Votes } from './ballot/votes';
 import { ChannelSecrets } from './channel/channel-secrets';
 import { Courier } from './channel/courier';
 import { Envelopes } from './channel/envelopes';
 import { Inbox } from './channel/inbox';
 import { Presence } from './channel/presence';
+import { Rejections } from './channel/rejections';
 import { Answers } from './delivery/answers';
 import { ParcelClearing } from './delivery/parcel-clearing';
 import { PayloadDownload } from './delivery/payload-download';
@@ -26,6 +30,8 @@ const ordering = new Set([
   'data_token.data_requested',
   'data_token.deleted',
   'data_token.reservation_expired',
+  'ballot.issued',
+  'ballot.voided',
 ]);
 /** What leaves them less to do for a token. */
 const settling = new Set([
@@ -42,6 +48,7 @@ const housekeepingMillis = 60_000;
     ...providersOf(slices),
     Answers,
     AbandonedReadings,
+    Ballots,
     ChannelSecrets,
     Courier,
     Devices,
@@ -50,7 +57,10 @@ const housekeepingMillis = 60_000;
     ParcelClearing,
     PayloadDownload,
     Presence,
+    Rejections,
     ReturnedUpload,
+    VoteAnswers,
+    Votes,
     { provide: DeviceCredentials, useExisting: ChannelSecrets },
     {
       provide: WebSocketDeviceLink,
@@ -77,14 +87,17 @@ export class DeviceRouterModule implements OnModuleInit, BeforeApplicationShutdo
     private readonly courier: Courier,
     private readonly readings: AbandonedReadings,
     private readonly clearing: ParcelClearing,
+    private readonly ballots: Ballots,
     private readonly payloads: PayloadDownload,
     private readonly returned: ReturnedUpload,
+    private readonly presence: Presence,
   ) {}
 
   onModuleInit(): void {
     const projection = routing(this.clock);
     this.registry.projections(projection);
     this.registry.keepParcels((parcelIds) => this.clearing.needed(parcelIds));
+    this.registry.presence((devices) => this.presence.of(devices));
     this.registry.loop({ start: () => void this.start(), stop: () => this.stop() });
     this.registry.upgrade('/device-channel', (request, socket, head) => this.link.handleUpgrade(request, socket, head));
     this.transfers.register(this.payloads);
@@ -138,6 +151,7 @@ export class DeviceRouterModule implements OnModuleInit, BeforeApplicationShutdo
 
   private async keepHouse(): Promise<void> {
     await this.clearing.clearAll();
+    await this.ballots.forget().catch((error: unknown) => this.log.warn({ error }, 'old ballots stay for now'));
     await this.inbox.forget().catch((error: unknown) => this.log.warn({ error }, 'old message ids stay for now'));
   }
 }

@@ -12,6 +12,7 @@ import {
   sealStreamTo,
   sha256Hex,
   signEnvelope,
+  signStatement,
   uuid7,
   verifyEnvelope,
 } from '@symbolon/crypto';
@@ -35,6 +36,12 @@ interface Stored {
   readonly bytes: Buffer;
 }
 
+interface VoteOptions {
+  readonly comment?: string | null;
+  readonly change?: object;
+  readonly envelope?: Partial<Envelope>;
+}
+
 type Behaviour = (taken: Taken) => Promise<void> | void;
 
 /** A device for tests: speaks section 16 with the keys and credentials of a real one, and behaves as it is told. */
@@ -52,6 +59,7 @@ export class TestDevice {
     'storage.write': (taken) => this.store(taken),
     'storage.read': (taken) => this.giveBack(taken),
     'storage.delete': (taken) => this.remove(taken),
+    'storage.inventory': (taken) => this.listObjects(taken),
   };
 
   private constructor(
@@ -177,6 +185,48 @@ export class TestDevice {
     if (left.length > 0) this.objects.set(objectId, left);
     else this.objects.delete(objectId);
     this.say('storage.delete_ack', { objectId, upToVersion, deletedAt: instant(Date.now()) }, envelope.id);
+  }
+
+  /** One page of what it holds. */
+  listObjects({ envelope, content: { after, limit } }: Taken): void {
+    const ids = [...this.objects.keys()].filter((objectId) => after === null || objectId > after).sort();
+    const page = ids.slice(0, limit);
+    const items = page.flatMap((objectId) =>
+      this.objects
+        .get(objectId)!
+        .map(({ version, bytes }) => ({ objectId, version, size: bytes.length, sha256: sha256Hex(bytes) }))
+        .sort((a, b) => a.version - b.version),
+    );
+    const next = ids.length > limit ? page.at(-1)! : null;
+    this.say('storage.inventory_result', { items, next }, envelope.id);
+  }
+
+  /** Votes on a ballot, with the statement that a device with a signing key must make. Answers the message's id.
+   * `change` spoils what it says, `envelope` how it is sent. */
+  vote(
+    { envelope, content }: Taken,
+    vote: 'yes' | 'no',
+    { comment = null, change = {}, envelope: outer = {} }: VoteOptions = {},
+  ): string {
+    const votedAt = instant(Date.now());
+    const statement = this.signingKey && this.voteStatement(content, vote, votedAt);
+    const said = { ballotId: content.ballotId, vote, votedAt, comment, ...(statement ? { statement } : {}) };
+    return this.say('ballot.vote', { ...said, ...change }, envelope.id, outer);
+  }
+
+  private voteStatement({ statement }: Content, vote: string, votedAt: string): string {
+    const ballot = JSON.parse(Buffer.from(statement.split('.')[1], 'base64url').toString());
+    return signStatement(this.signingKey!, 'symbolon-vote+jwt', {
+      iss: this.deviceIdentifier,
+      aud: ballot.iss,
+      poll: ballot.poll,
+      ballot: ballot.jti,
+      ballotHash: Buffer.from(sha256Hex(Buffer.from(statement)), 'hex').toString('base64url'),
+      op: ballot.op,
+      nonce: ballot.nonce,
+      vote,
+      iat: Math.floor(Date.parse(votedAt) / 1000),
+    });
   }
 
   async download(url: string): Promise<Buffer> {

@@ -1,5 +1,6 @@
-import { isUuid } from '@symbolon/http';
+import { codePoints, isUuid } from '@symbolon/http';
 import type { Envelope } from '@symbolon/device-link';
+import { type Instant, instant } from '@symbolon/kernel';
 
 /** The outer form of a message (contract, section 16.2); null for anything else. Unknown members are ignored. */
 export function readEnvelope(message: unknown): Envelope | null {
@@ -8,11 +9,34 @@ export function readEnvelope(message: unknown): Envelope | null {
   if (v !== 1 || !isUuid(id) || !isUuid(deviceIdentifier)) return null;
   if (typeof type !== 'string' || !/^[a-z_.]{1,64}$/.test(type)) return null;
   if (correlationId !== null && !isUuid(correlationId)) return null;
-  if (typeof at !== 'string' || !timeForm.test(at) || Number.isNaN(Date.parse(at))) return null;
+  if (!isTime(at)) return null;
   if (!isObject(body)) return null;
   if (sig !== undefined && sig !== null && typeof sig !== 'string') return null;
   const envelope: Envelope = { v, id, type, deviceIdentifier, correlationId, at, body };
   return typeof sig === 'string' ? { ...envelope, sig } : envelope;
+}
+
+export interface Vote {
+  readonly ballotId: string;
+  readonly vote: 'yes' | 'no';
+  readonly votedAt: Instant;
+  readonly comment: string | null;
+  readonly statement: string | null;
+}
+
+const longestComment = 500;
+
+export function readVote(content: unknown): Vote | null {
+  if (!isObject(content)) return null;
+  const { ballotId, vote, votedAt, comment = null, statement = null } = content;
+  if (!isUuid(ballotId) || (vote !== 'yes' && vote !== 'no') || !isTime(votedAt)) return null;
+  if (comment !== null && (typeof comment !== 'string' || codePoints(comment) > longestComment)) return null;
+  if (statement !== null && typeof statement !== 'string') return null;
+  return { ballotId, vote, votedAt: instant(Date.parse(votedAt)), comment, statement };
+}
+
+function isTime(value: unknown): value is string {
+  return typeof value === 'string' && timeForm.test(value) && !Number.isNaN(Date.parse(value));
 }
 
 const timeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;

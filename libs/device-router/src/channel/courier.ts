@@ -5,13 +5,14 @@ import { Clock, instant, isOutage, Streams, system, Unavailable } from '@symbolo
 import { Logger, Metrics } from '@symbolon/observe';
 import { DataSource } from 'typeorm';
 import { copyStream, type Order, orderOf, type OrderRow, stepOf } from '../delivery/order';
-import { Envelopes } from './envelopes';
+import { Ballots, type BallotRow, isBallot } from '../ballot/ballots';
+import { type Addressee, Envelopes } from './envelopes';
 
 /** Envelopes that one device may have on the way (contract, section 16.6). */
 const window = 100;
 const pollMillis = 500;
 
-type ClaimedRow = OrderRow & {
+type ClaimedRow = (OrderRow | BallotRow) & {
   readonly envelope_id: string;
   readonly envelope_at: Date;
   readonly public_key: string | null;
@@ -28,7 +29,7 @@ const claimDue = `
        select kind, subject_id, version, device_identifier, of_sha256,
               coalesce(envelope_at <= $3::timestamptz - interval '6 days', false)::int as renewed
          from device_router.delivery
-        where device_identifier = w.device and next_at <= $3
+        where device_identifier = w.device and next_at <= $3 and (expires_at is null or expires_at > $3)
         order by next_at, number limit w.room for update skip locked) o),
   claimed as (
     update device_router.delivery d
@@ -64,6 +65,7 @@ export class Courier {
     private readonly link: DeviceLink,
     private readonly streams: Streams,
     private readonly envelopes: Envelopes,
+    private readonly ballots: Ballots,
     private readonly clock: Clock,
     private readonly log: Logger,
     private readonly metrics: Metrics,
@@ -96,7 +98,7 @@ export class Courier {
       await this.dataSource.query(
         `update device_router.delivery d set next_at = '-infinity'
            from (select ctid from device_router.delivery
-                  where device_identifier = $1 and next_at > '-infinity' for update skip locked) o
+                  where device_identifier = $1 and next_at > '-infinity' and next_at < 'infinity' for update skip locked) o
           where d.ctid = o.ctid`,
         [deviceIdentifier],
       );
@@ -145,7 +147,10 @@ export class Courier {
       const envelope = await this.dispatch(row);
       if (envelope) {
         const sent = await this.link.send(envelope);
-        if (sent === 'confirmed') this.metrics.deviceMessage('out', envelope.type, 'sent');
+        if (sent === 'confirmed') {
+          this.metrics.deviceMessage('out', envelope.type, 'sent');
+          await this.ballots.arrived(row);
+        }
       }
     } catch (error) {
       this.log.warn({ error, kind: row.kind }, 'an order will be sent again');
@@ -176,8 +181,13 @@ export class Courier {
 
   /** The order stands in the log before it leaves. */
   private async dispatch(row: ClaimedRow): Promise<Envelope | null> {
+    const addressee: Addressee = {
+      publicKey: row.public_key,
+      id: row.envelope_id,
+      at: instant(row.envelope_at.getTime()),
+    };
+    if (isBallot(row)) return this.ballots.compose(row, addressee);
     const order = orderOf(row);
-    const addressee = { publicKey: row.public_key, id: row.envelope_id, at: instant(row.envelope_at.getTime()) };
     const [envelope] = await Promise.all([this.envelopes.compose(order, addressee), this.record(order)]);
     if (!envelope) this.log.warn({ kind: row.kind }, 'an order has lost what it needs');
     return envelope;

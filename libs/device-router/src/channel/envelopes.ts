@@ -46,7 +46,16 @@ export class Envelopes {
     const { deviceIdentifier } = order;
     const content = publicKey === null ? null : await this.contentOf(order);
     if (publicKey === null || content === null) return null;
-    const type = `storage.${order.kind}`;
+    return this.seal(`storage.${order.kind}`, content, deviceIdentifier, { publicKey, id, at });
+  }
+
+  /** Any message that goes sealed and signed. */
+  seal(
+    type: string,
+    content: object,
+    deviceIdentifier: string,
+    { publicKey, id, at }: Addressee & { readonly publicKey: string },
+  ): Envelope {
     const text = Buffer.from(JSON.stringify(content));
     const sealed = sealMessage(rawKey(publicKey), envelopeInfo(id, type, deviceIdentifier), text);
     const head = { id, type, deviceIdentifier, correlationId: null, at };

@@ -1,25 +1,41 @@
 import { Injectable } from '@nestjs/common';
-import type { AlertRaised, DeviceEvent } from '@symbolon/contracts';
 import { envelopeInfo, type Reason, reasons } from '@symbolon/contracts';
 import { KeyStore, openMessage, SealError, uuid5, uuid7, verifyEnvelope } from '@symbolon/crypto';
 import { DeviceLink, type Envelope } from '@symbolon/device-link';
 import { isUuid } from '@symbolon/http';
-import { type Cause, Clock, Gathered, instant, millisOf, Streams } from '@symbolon/kernel';
+import { Clock, Gathered, instant, millisOf } from '@symbolon/kernel';
 import { Logger, Metrics } from '@symbolon/observe';
 import { DataSource } from 'typeorm';
+import { Votes } from '../ballot/votes';
 import { Answers } from '../delivery/answers';
 import { type Order, orderOf, type OrderRow } from '../delivery/order';
 import { fromBase64, isObject, readEnvelope } from './contents';
 import { Presence } from './presence';
+import { Rejections } from './rejections';
 
 /** What the server answers to a message that it cannot take (contract, section 16.4). */
 export type Fault = Extract<
   Reason,
-  'device.envelope_invalid' | 'device.unseal_failed' | 'device.signature_invalid' | 'storage.digest_mismatch'
+  | 'device.envelope_invalid'
+  | 'device.unseal_failed'
+  | 'device.signature_invalid'
+  | 'storage.digest_mismatch'
+  | 'ballot.unknown'
+  | 'ballot.duplicate'
+  | 'ballot.expired'
+  | 'ballot.voided'
 >;
 
 /** What a sealed message means for the order that it answers; null: taken. */
-type Reader = (content: unknown, order: Order | null, envelope: Envelope, signed: boolean) => Promise<Fault | null>;
+type Reader = (content: unknown, from: From) => Promise<Fault | null>;
+
+interface From {
+  readonly order: Order | null;
+  readonly envelope: Envelope;
+  readonly owner: string;
+  /** The envelope carried a valid signature of the device's registered key. */
+  readonly signed: boolean;
+}
 
 const memoryMillis = 7 * 24 * 3600 * 1000;
 /** Answers that may wait for a device; whoever sends that much garbage gets no more of them. */
@@ -58,18 +74,20 @@ export class Inbox {
   constructor(
     private readonly dataSource: DataSource,
     private readonly keys: KeyStore,
-    private readonly streams: Streams,
     private readonly link: DeviceLink,
     private readonly presence: Presence,
     private readonly clock: Clock,
     private readonly log: Logger,
     private readonly metrics: Metrics,
+    private readonly rejections: Rejections,
     answers: Answers,
+    votes: Votes,
   ) {
     this.readers = {
-      'storage.write_ack': (content, order, _, signed) => answers.writeAck(content, order, signed),
-      'storage.read_result': (content, order) => answers.readResult(content, order),
-      'storage.delete_ack': (content, order) => answers.deleteAck(content, order),
+      'storage.write_ack': (content, { order, signed }) => answers.writeAck(content, order, signed),
+      'storage.read_result': (content, { order }) => answers.readResult(content, order),
+      'storage.delete_ack': (content, { order }) => answers.deleteAck(content, order),
+      'ballot.vote': (content, { envelope, owner, signed }) => votes.take(content, envelope, owner, signed),
     };
     this.spoiled = (order) => answers.spoiled(order);
   }
@@ -90,6 +108,16 @@ export class Inbox {
       default:
         return this.take(envelope);
     }
+  }
+
+  /** Answers a message whose effect was decided after it was taken; what is known of it may still be on its way here. */
+  async answerLater(deviceIdentifier: string, id: string, type: string, code: Fault): Promise<void> {
+    await this.dataSource.query(
+      `insert into device_router.seen (device_identifier, id, answer, keep_until) values ($1, $2, $3, $4)
+       on conflict (device_identifier, id) do update set answer = excluded.answer`,
+      [deviceIdentifier, id, { code }, instant(this.clock.millis() + memoryMillis)],
+    );
+    this.answer(deviceIdentifier, id, type, code);
   }
 
   /** Forgets ids that are too old to be taken anyway. */
@@ -118,8 +146,9 @@ export class Inbox {
     const sealed = fromBase64((envelope.body as { sealed?: unknown }).sealed);
     if (!reader || !sealed) return 'device.envelope_invalid';
     if (signingKey !== null && (sig === undefined || !verifyEnvelope(signingKey, { ...envelope, sealed }, sig))) {
-      await this.recordForgery(envelope, owner);
-      return 'device.signature_invalid';
+      const reason = 'device.signature_invalid';
+      await this.rejections.record({ deviceIdentifier, envelopeId: id, messageType: type, owner, reason });
+      return reason;
     }
     const text = this.unseal(envelopeInfo(id, type, deviceIdentifier), sealed);
     if (text === null) {
@@ -128,7 +157,8 @@ export class Inbox {
     }
     const content = parse(text);
     if (content === undefined) await this.spoiled(order);
-    return content === undefined ? 'device.envelope_invalid' : reader(content, order, envelope, signingKey !== null);
+    if (content === undefined) return 'device.envelope_invalid';
+    return reader(content, { order, envelope, owner, signed: signingKey !== null });
   }
 
   private unseal(info: string, sealed: Buffer): string | null {
@@ -138,35 +168,6 @@ export class Inbox {
       if (error instanceof SealError) return null;
       throw error;
     }
-  }
-
-  private async recordForgery({ id, type, deviceIdentifier }: Envelope, owner: string): Promise<void> {
-    const name = `${deviceIdentifier}/${id}`;
-    const cause: Cause = {
-      commandId: null,
-      correlationId: id,
-      causationId: uuid5(`${name}/rejected`),
-      actor: { profileId: deviceIdentifier, kind: 'device', deviceIdentifier },
-    };
-    const rejected: DeviceEvent = {
-      type: 'device.message_rejected',
-      version: 1,
-      data: { deviceIdentifier, envelopeId: id, messageType: type, reason: 'device.signature_invalid' },
-    };
-    const alert: AlertRaised = {
-      type: 'security.alert_raised',
-      version: 1,
-      data: {
-        alertId: uuid5(`${name}/alert`),
-        profileId: owner,
-        kind: 'signature_invalid',
-        poolId: null,
-        commandId: null,
-        deviceIdentifier,
-      },
-    };
-    await this.streams.append(`device-${deviceIdentifier}`, 'any', [rejected], cause);
-    await this.streams.append(`alert-${owner}`, 'any', [alert], cause);
   }
 
   /** Not even an envelope, or one in another device's name. */

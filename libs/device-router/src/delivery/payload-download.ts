@@ -11,6 +11,7 @@ import { payloadPurpose, rawKey } from '../channel/envelopes';
 export class PayloadDownload implements DownloadHandler {
   readonly direction = 'down';
   readonly purpose = payloadPurpose;
+  readonly service = 'device-router';
 
   constructor(
     private readonly parcels: ParcelStore,

@@ -20,6 +20,7 @@ class NotTheBytes extends Error {}
 export class ReturnedUpload implements UploadHandler {
   readonly direction = 'up';
   readonly purpose = returnPurpose;
+  readonly service = 'device-router';
   readonly boundsItself = true;
 
   constructor(

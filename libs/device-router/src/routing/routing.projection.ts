@@ -1,15 +1,16 @@
 import type {
   CopyEvent,
   DeviceEvent,
+  PollEvent,
   ProfileEvent,
   ReadingEvent,
   RetrievalEvent,
   TokenEvent,
 } from '@symbolon/contracts';
-import type { Clock, Recorded } from '@symbolon/kernel';
+import { type Clock, type Instant, instant, type Recorded } from '@symbolon/kernel';
 import { insert, type Projection, remove, type RowChange, statement, update } from '@symbolon/projection';
 
-type AnyEvent = DeviceEvent | ProfileEvent | CopyEvent | ReadingEvent | RetrievalEvent | TokenEvent;
+type AnyEvent = DeviceEvent | ProfileEvent | CopyEvent | ReadingEvent | RetrievalEvent | TokenEvent | PollEvent;
 type Data<T extends AnyEvent['type']> = Extract<AnyEvent, { type: T }>['data'];
 
 const table = (name: string) => `device_router.${name}`;
@@ -26,10 +27,10 @@ export const readingSeconds = 60;
 export function routing(clock: Clock): Projection {
   return {
     name: 'device-router.routing',
-    version: 1,
-    categories: ['device', 'profile', 'token', 'retrieval', 'copy', 'reading'],
+    version: 2,
+    categories: ['device', 'profile', 'token', 'retrieval', 'copy', 'reading', 'poll'],
     tables: ['device', 'public_key', 'storage', 'copy', 'parcel', 'delivery', 'reading'].map(table),
-    on: { ...devices, ...writes, ...deletes, ...reads(clock) },
+    on: { ...devices, ...writes, ...deletes, ...reads(clock), ...ballots },
   };
 }
 
@@ -78,7 +79,7 @@ const devices: Projection['on'] = {
     const { deviceIdentifier, profileId } = event.data as Data<'storage.removed'>;
     return [
       remove(table('storage'), { profile_id: profileId, device_identifier: deviceIdentifier }),
-      statement(`delete from device_router.delivery where device_identifier = $1 and kind <> 'delete'`, [
+      statement(`delete from device_router.delivery where device_identifier = $1 and kind in ('write', 'read')`, [
         deviceIdentifier,
       ]),
     ];
@@ -86,28 +87,8 @@ const devices: Projection['on'] = {
 };
 
 const writes: Projection['on'] = {
-  'data_token.data_exchanged': (event) => {
-    const { tokenId, profileId, version, sealedSize, sha256, dataKey } =
-      event.data as Data<'data_token.data_exchanged'>;
-    const { commandId, correlationId } = event.meta;
-    return [
-      statement(
-        `with target as (
-           select device_identifier from device_router.storage join device_router.device using (device_identifier)
-            where profile_id = $1::uuid and status = 'approved'),
-         held as (
-           insert into device_router.parcel (parcel_id, token_id) values ($4::uuid, $2::uuid) on conflict do nothing),
-         told as (
-           insert into device_router.copy (token_id, version, device_identifier)
-           select $2::uuid, $3::int, device_identifier from target
-           on conflict (token_id, version, device_identifier) do update set sha256 = null)
-         insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
-                                             parcel_id, sha256, sealed_size, command_id, correlation_id)
-         select 'write', $2::uuid, $3::int, device_identifier, $5::text, $6::uuid, $2::uuid, $4::uuid, $5::text, $7::bigint, $8::uuid, $9::text from target on conflict do nothing`,
-        [profileId, tokenId, version, dataKey.keyId, sha256, event.id, sealedSize, commandId, correlationId],
-      ),
-    ];
-  },
+  'data_token.data_exchanged': orderWrite,
+  'data_token.data_replaced': orderWrite,
   'data_token.write_failed': (event) => {
     const { tokenId, version } = event.data as Data<'data_token.write_failed'>;
     return [
@@ -131,6 +112,10 @@ const deletes: Projection['on'] = {
   'data_token.deleted': (event) => {
     const { tokenId, upToVersion } = event.data as Data<'data_token.deleted'>;
     return orderDeletion(event, tokenId, upToVersion);
+  },
+  'data_token.version_confirmed': (event) => {
+    const { tokenId, version } = event.data as Data<'data_token.version_confirmed'>;
+    return orderDeletion(event, tokenId, version - 1, instant(Date.parse(event.recordedAt) + 1000));
   },
   'data_token.reservation_expired': (event) => {
     const { tokenId } = event.data as Data<'data_token.reservation_expired'>;
@@ -194,13 +179,100 @@ const reads = (clock: Clock): Projection['on'] => ({
   'data_token.retrieval_failed': endReading,
 });
 
+/** A device has its ballot until it has voted or the ballot is void, and is told of that as long as it could have voted. */
+const ballots: Projection['on'] = {
+  'ballot.issued': (event) => {
+    const { ballotId, poolId, deviceIdentifier, expiresAt, statement: signed } = event.data as Data<'ballot.issued'>;
+    const { commandId, correlationId } = event.meta;
+    return [
+      statement(
+        `insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, content, expires_at,
+                                             command_id, correlation_id)
+         select 'ballot', $1::uuid, 0, device_identifier, '', $3::uuid, $4::jsonb, $5::timestamptz, $6::uuid, $7::text
+           from device_router.device where device_identifier = $2::uuid and status = 'approved' on conflict do nothing`,
+        [
+          ballotId,
+          deviceIdentifier,
+          event.id,
+          JSON.stringify({ poolId, statement: signed }),
+          expiresAt,
+          commandId,
+          correlationId,
+        ],
+      ),
+    ];
+  },
+  'ballot.cast': (event) => {
+    const { ballotId, deviceIdentifier } = event.data as Data<'ballot.cast'>;
+    return [remove(table('delivery'), key('ballot', ballotId, 0, deviceIdentifier))];
+  },
+  'ballot.voided': (event) => {
+    const { ballotId, poolId, deviceIdentifier, reason } = event.data as Data<'ballot.voided'>;
+    return [
+      statement(
+        `with voided as (
+           delete from device_router.delivery
+            where kind = 'ballot' and subject_id = $1::uuid and version = 0 and device_identifier = $2::uuid and of_sha256 = ''
+           returning expires_at, command_id, correlation_id)
+         insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, content, expires_at,
+                                             command_id, correlation_id)
+         select 'ballot_voided', $1::uuid, 0, $2::uuid, '', $3::uuid, $4::jsonb, expires_at, command_id, correlation_id from voided
+             on conflict do nothing`,
+        [ballotId, deviceIdentifier, event.id, JSON.stringify({ poolId, reason })],
+      ),
+    ];
+  },
+  /** Nobody needs to vote any more; what is left is voided, before this event or after it. */
+  'poll.resolved': (event) => {
+    const { poolId } = event.data as Data<'poll.resolved'>;
+    return [
+      statement(
+        `update device_router.delivery set next_at = 'infinity' where kind = 'ballot' and content->>'poolId' = $1`,
+        [poolId],
+      ),
+    ];
+  },
+};
+
+function orderWrite(event: Recorded): RowChange[] {
+  const { tokenId, profileId, version, sealedSize, sha256, dataKey } = event.data as Data<
+    'data_token.data_exchanged' | 'data_token.data_replaced'
+  >;
+  const { commandId, correlationId } = event.meta;
+  return [
+    statement(
+      `with target as (
+         select device_identifier from device_router.storage join device_router.device using (device_identifier)
+          where profile_id = $1::uuid and status = 'approved'),
+       held as (
+         insert into device_router.parcel (parcel_id, token_id) values ($4::uuid, $2::uuid) on conflict do nothing),
+       told as (
+         insert into device_router.copy (token_id, version, device_identifier)
+         select $2::uuid, $3::int, device_identifier from target
+         on conflict (token_id, version, device_identifier) do update set sha256 = null)
+       insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
+                                           parcel_id, sha256, sealed_size, command_id, correlation_id)
+       select 'write', $2::uuid, $3::int, device_identifier, $5::text, $6::uuid, $2::uuid, $4::uuid, $5::text, $7::bigint, $8::uuid, $9::text from target on conflict do nothing`,
+      [profileId, tokenId, version, dataKey.keyId, sha256, event.id, sealedSize, commandId, correlationId],
+    ),
+  ];
+}
+
 function keyOf(event: Recorded): RowChange[] {
   const { profileId, publicKey, signingKey } = event.data as Data<'public_key.registered'>;
   return [insert(table('public_key'), { profile_id: profileId }, { public_key: publicKey, signing_key: signingKey })];
 }
 
-/** Every device that was told to hold the token is told to delete it, also where the order has not reached it. */
-function orderDeletion(event: Recorded, tokenId: string, upToVersion: number | null): RowChange[] {
+/**
+ * Every device that was told to hold the token is told to delete it, also where the order has not reached it. With
+ * `notBefore`, not before that and not while a request for these versions waits for its answer.
+ */
+function orderDeletion(
+  event: Recorded,
+  tokenId: string,
+  upToVersion: number | null,
+  notBefore: Instant | null = null,
+): RowChange[] {
   return [
     statement(
       `with told as (
@@ -210,10 +282,13 @@ function orderDeletion(event: Recorded, tokenId: string, upToVersion: number | n
          delete from device_router.delivery
           where token_id = $1::uuid and kind = 'write' and ($2::int is null or version <= $2::int))
        insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
-                                           command_id, correlation_id)
-       select 'delete', $1::uuid, version, device_identifier, '', $3::uuid, $1::uuid, $4::uuid, $5::text
+                                           command_id, correlation_id, next_at)
+       select 'delete', $1::uuid, version, device_identifier, '', $3::uuid, $1::uuid, $4::uuid, $5::text,
+              case when $6::timestamptz is null then '-infinity' else greatest($6::timestamptz, (
+                select max(r.due_at) from device_router.delivery d join device_router.reading r on r.request_id = d.subject_id
+                 where d.kind = 'read' and d.token_id = $1::uuid and d.version <= $2::int)) end
          from told join device_router.device using (device_identifier) where status = 'approved' on conflict do nothing`,
-      [tokenId, upToVersion, event.id, event.meta.commandId, event.meta.correlationId],
+      [tokenId, upToVersion, event.id, event.meta.commandId, event.meta.correlationId, notBefore],
     ),
   ];
 }
