@@ -13,6 +13,16 @@ export function describeApi(app: INestApplication, publicUrl: string): OpenAPIOb
     .addServer(publicUrl)
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-DPT-AUTHORIZATION' }, 'token')
     .addBearerAuth({ type: 'http', scheme: 'bearer' }, 'bearer')
+    .addBasicAuth({ type: 'http', scheme: 'basic', description: 'clientId:clientSecret of an application' }, 'client')
+    .addApiKey(
+      {
+        type: 'apiKey',
+        in: 'header',
+        name: 'Authorization',
+        description: '`Basic <access token>`, the token as it is, not base64-encoded',
+      },
+      'accessToken',
+    )
     .build();
   const document = SwaggerModule.createDocument(app, config, {
     operationIdFactory: (controller, method) => `${controller}.${method}`,

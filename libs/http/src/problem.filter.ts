@@ -3,7 +3,7 @@ import { KeyReused } from '@symbolon/command-log';
 import { Busy } from '@symbolon/crypto';
 import { isOutage, Unavailable } from '@symbolon/kernel';
 import type { FastifyReply } from 'fastify';
-import { notFound, Problem, problemType, unavailable } from './problem';
+import { notFound, Problem, problemType, unauthorized, unavailable } from './problem';
 
 export interface EdgeLog {
   error(fields: object, message: string): void;
@@ -20,9 +20,11 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private problemOf(error: unknown, reply: FastifyReply): Problem {
+    if (error instanceof Unavailable || isOutage(error)) return unavailable();
+    // Nobody with a token that has ended learns what else is wrong with the call.
+    if (reply.request.accessToken?.state === 'ended') return unauthorized();
     if (error instanceof Problem) return error;
     if (error instanceof KeyReused) return new Problem(422, 'idempotency.key_reused');
-    if (error instanceof Unavailable || isOutage(error)) return unavailable();
     if (error instanceof Busy) return new Problem(429, 'rate_limited', { headers: { 'retry-after': '1' } });
     if (error instanceof HttpException) return byStatus(error.getStatus()) ?? this.unexpected(error, reply);
     return this.unexpected(error, reply);

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { OAuth1700000510000 } from './oauth-application/oauth.migration';
 
 export class Identity1700000500000 implements MigrationInterface {
   readonly name = 'Identity1700000500000';
@@ -42,4 +43,4 @@ export class Identity1700000500000 implements MigrationInterface {
   }
 }
 
-export const identityMigrations = [Identity1700000500000];
+export const identityMigrations = [Identity1700000500000, OAuth1700000510000];

@@ -363,6 +363,12 @@ export class KeyStore {
     await this.query('delete from keys.lookup where kind = $1 and id = $2', [kind, id]);
   }
 
+  /** Removes every look-up row of this kind that leads to one of these ids. */
+  async forgetSecrets(kind: LookupKind, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0)
+      await this.query('delete from keys.lookup where kind = $1 and id = any($2::text[])', [kind, ids]);
+  }
+
   /** Keyed hash of a guessable value, 64 hex digits: NFKC and lower case where the API ignores case. Never changes. */
   hashGuess(kind: string, value: string): string {
     const folded = caseless.has(kind) ? value.normalize('NFKC').toLowerCase().normalize('NFKC') : value;

@@ -116,8 +116,9 @@ export const sessionList: Projection = {
       return [update('identity.session', { token_id: tokenId }, { revoked: true })];
     },
     'profile.tokens_revoked': (event) => {
-      const { profileId, exceptTokenId } = event.data as Data<'profile.tokens_revoked'>;
-      return [revokeAll(profileId, exceptTokenId)];
+      const { profileId, exceptTokenId, applicationId } = event.data as Data<'profile.tokens_revoked'>;
+      // Those of one application are no sessions of the profile's own.
+      return applicationId === null ? [revokeAll(profileId, exceptTokenId)] : [];
     },
     'profile.barred': (event) => [revokeAll((event.data as Data<'profile.barred'>).profileId, null)],
   },

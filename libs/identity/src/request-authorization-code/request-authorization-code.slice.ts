@@ -1,0 +1,8 @@
+import type { Slice } from '@symbolon/http';
+import { RequestAuthorizationCodeController } from './request-authorization-code.controller';
+import { RequestAuthorizationCodeHandler } from './request-authorization-code.handler';
+
+export const requestAuthorizationCodeSlice: Slice = {
+  controllers: [RequestAuthorizationCodeController],
+  providers: [RequestAuthorizationCodeHandler],
+};

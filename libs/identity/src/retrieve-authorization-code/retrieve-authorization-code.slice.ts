@@ -1,0 +1,8 @@
+import type { Slice } from '@symbolon/http';
+import { AuthorizationRequests } from './authorization-requests.query';
+import { RetrieveAuthorizationCodeController } from './retrieve-authorization-code.controller';
+
+export const retrieveAuthorizationCodeSlice: Slice = {
+  controllers: [RetrieveAuthorizationCodeController],
+  providers: [AuthorizationRequests],
+};
