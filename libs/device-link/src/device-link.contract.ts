@@ -7,6 +7,8 @@ export interface FarEnd {
   next(): Promise<Envelope>;
   confirm(id: string): void;
   send(envelope: Envelope): void;
+  /** Sends any text in place of an envelope. */
+  sendText(text: string): void;
   /** Resolves when the carrier has confirmed this envelope of ours. */
   confirmed(id: string): Promise<void>;
   /** Leaves without a word. */
@@ -44,8 +46,8 @@ export function deviceLinkContract(name: string, make: () => Promise<LinkUnderTe
       const device = await test.connect(deviceIdentifier);
       const sent = envelope({ sealed: 'ä€😀' });
       const outcome = test.link.send(sent);
-      expect(await device.next()).toEqual(sent);
       expect(test.link.waiting(deviceIdentifier)).toBe(1);
+      expect(await device.next()).toEqual(sent);
       device.confirm(sent.id);
       expect(await outcome).toBe('confirmed');
       expect(test.link.waiting(deviceIdentifier)).toBe(0);
@@ -89,13 +91,46 @@ export function deviceLinkContract(name: string, make: () => Promise<LinkUnderTe
       await confirmation;
     });
 
-    it('says that a device is offline, and that one left before it confirmed', async () => {
+    it('says that a device is offline', async () => {
       expect(await test.link.send(envelope())).toBe('offline');
+      expect(test.link.waiting(deviceIdentifier)).toBe(0);
+    });
+
+    it('loses nothing with a device that left before it confirmed: it has it still, or says so', async () => {
       const device = await test.connect(deviceIdentifier);
-      const outcome = test.link.send(envelope());
+      const sent = envelope();
+      const outcome = test.link.send(sent);
       await device.next();
       await device.vanish();
-      expect(await outcome).toBe('offline');
+      if ((await outcome) === 'offline') return;
+      const again = await test.connect(deviceIdentifier);
+      expect(await again.next()).toEqual(sent);
+    });
+
+    it('brings an envelope again under the same id when it is sent again', async () => {
+      const device = await test.connect(deviceIdentifier);
+      const sent = envelope();
+      const first = test.link.send(sent);
+      expect(await device.next()).toEqual(sent);
+      const second = test.link.send(sent);
+      expect(await device.next()).toEqual(sent);
+      device.confirm(sent.id);
+      expect(await Promise.all([first, second])).toEqual(['confirmed', 'confirmed']);
+    });
+
+    it('hands on what is no JSON as nothing, and takes it as little for lost as any other', async () => {
+      const messages: unknown[] = [];
+      let heard: () => void = () => undefined;
+      test.link.receive(async (_, message) => {
+        messages.push(message);
+        heard();
+      });
+      const device = await test.connect(deviceIdentifier);
+      device.sendText('{"v":');
+      const sent = envelope();
+      device.send(sent);
+      while (messages.length < 2) await new Promise<void>((resolve) => (heard = resolve));
+      expect(messages).toEqual(expect.arrayContaining([undefined, sent]));
     });
 
     it('keeps what it was asked to keep and sends it on the next connection', async () => {
@@ -110,11 +145,12 @@ export function deviceLinkContract(name: string, make: () => Promise<LinkUnderTe
       expect(await outcome).toBe('confirmed');
     });
 
-    it('tells when a device is there', async () => {
-      const came = new Promise<string>((resolve) => test.link.onConnected(resolve));
+    it('tells when messages can be sent, and to whom', async () => {
+      expect(test.link.reachable()).toEqual([]);
+      const told = new Promise<void>((resolve) => test.link.onReachable(resolve));
       await test.connect(deviceIdentifier);
-      expect(await came).toBe(deviceIdentifier);
-      expect(test.link.connected()).toEqual([deviceIdentifier]);
+      await told;
+      expect(test.link.reachable()).toEqual([deviceIdentifier]);
     });
 
     it('keeps devices apart', async () => {

@@ -25,6 +25,8 @@ export interface SendOptions {
    * answers that nobody stores; what is stored is sent again by whoever stored it.
    */
   readonly keep?: boolean;
+  /** From then on the message is worth nothing: a carrier that keeps it may drop it. */
+  readonly expiresAt?: Instant;
 }
 
 /**
@@ -45,10 +47,14 @@ export abstract class DeviceLink {
   abstract waiting(deviceIdentifier: string): number;
   /** Whoever sets the receiver sets it once, before the first device connects. */
   abstract receive(receiver: Receiver): void;
-  /** Called when messages for the device can be sent from now on, or again. */
+  /** Called when a device has opened a connection: what was on the way to it before may be lost. */
   abstract onConnected(listener: (deviceIdentifier: string) => void): void;
-  /** Devices with an open connection. */
+  /** Called when messages can be sent to some device from now on, or again. */
+  abstract onReachable(listener: () => void): void;
+  /** Devices with an open connection, and so certainly there. */
   abstract connected(): readonly string[];
+  /** Devices to which messages leave at once, be it to the device itself or to where it will fetch them. */
+  abstract reachable(): readonly string[];
   /** Ends the device's connection, if it has one, with a close code of section 16.6, and forgets what was kept for it. */
   abstract disconnect(deviceIdentifier: string, code: number): void;
 }

@@ -90,7 +90,11 @@ class Client implements FarEnd {
   }
 
   send(envelope: Envelope): void {
-    this.socket.send(JSON.stringify(envelope));
+    this.sendText(JSON.stringify(envelope));
+  }
+
+  sendText(text: string): void {
+    this.socket.send(text);
   }
 
   confirmed(id: string): Promise<void> {
@@ -188,6 +192,22 @@ describe('the WebSocket carrier', () => {
     expect(await client.closed).toBe(4401);
     await link.close();
     server.close();
+  });
+
+  it('counts an envelope as waiting until the device has confirmed it, and as lost with the connection', async () => {
+    await start();
+    const device = await channel.connect(deviceIdentifier);
+    const told: string[] = [];
+    channel.link.onConnected((id) => told.push(id));
+    const sent = envelope();
+    const outcome = channel.link.send(sent);
+    await device.next();
+    expect(channel.link.waiting(deviceIdentifier)).toBe(1);
+    expect(channel.link.connected()).toEqual([deviceIdentifier]);
+    await device.vanish();
+    expect(await outcome).toBe('offline');
+    await channel.connect(deviceIdentifier);
+    expect(told).toEqual([deviceIdentifier]);
   });
 
   it('replaces the connection of a device by a newer one', async () => {

@@ -125,8 +125,21 @@ export class WebSocketDeviceLink extends DeviceLink {
     this.listeners.push(listener);
   }
 
+  /** Who connects can be reached, nobody else. */
+  onReachable(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
   connected(): readonly string[] {
     return [...this.connections.keys()];
+  }
+
+  reachable(): readonly string[] {
+    return this.connected();
+  }
+
+  isConnected(deviceIdentifier: string): boolean {
+    return this.connections.has(deviceIdentifier);
   }
 
   disconnect(deviceIdentifier: string, code: number): void {
