@@ -11,6 +11,8 @@ export interface Caller {
   readonly idempotencyKey: string | null;
   /** Resolves when the HTTP answer was flushed or its connection ended. */
   readonly answered: Promise<void>;
+  /** The id for the next command of this call: the edge has to know it before the command may be heard of. */
+  readonly nextCommandId?: () => string;
 }
 
 /** A caller that carries credentials. */

@@ -12,7 +12,6 @@ export interface WorkerLog {
   error(fields: object, message: string): void;
 }
 
-const checkpoint = 'worker.command-log';
 const maxFaults = 5;
 
 /**
@@ -37,6 +36,8 @@ export class CommandWorker {
     private readonly log: WorkerLog,
     /** Commands in flight at a time. */
     private readonly atOnce = 512,
+    /** Where its cursor is kept: of several processes that run different commands, each has its own. */
+    private readonly checkpoint = 'worker.command-log',
   ) {}
 
   start(): void {
@@ -205,7 +206,7 @@ export class CommandWorker {
       try {
         const [row] = await this.dataSource.query<Array<{ cursor: string | null }>>(
           'select cursor from engine.checkpoint where name = $1',
-          [checkpoint],
+          [this.checkpoint],
         );
         return row?.cursor ?? null;
       } catch {
@@ -222,7 +223,7 @@ export class CommandWorker {
       await this.dataSource.query(
         `insert into engine.checkpoint (name, version, cursor, moved_at) values ($1, 1, $2, now())
          on conflict (name) do update set cursor = excluded.cursor, moved_at = now()`,
-        [checkpoint, cursor],
+        [this.checkpoint, cursor],
       );
       this.saved = cursor;
     } catch {

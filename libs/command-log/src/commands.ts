@@ -23,6 +23,8 @@ export interface Submission {
   /** What an Idempotency-Key is scoped to when there is no profile (row 3: the username). */
   readonly scope?: string;
   readonly requestId?: string;
+  /** Of the poll that the command is to open (84, 86). */
+  readonly poolId?: string;
   /** An id that stood before the command; submitting it again starts nothing. Default: a new one. */
   readonly commandId?: string;
   /**
@@ -35,6 +37,8 @@ export interface Submission {
 export interface Submitted {
   readonly commandId: string;
   readonly requestId: string | null;
+  /** Of a command that opens a poll of its own. */
+  readonly poolId?: string | undefined;
   /** True when an Idempotency-Key repeated an earlier call and nothing was started. */
   readonly repeated: boolean;
 }
@@ -91,13 +95,13 @@ export class Commands {
   async submit(submission: Submission): Promise<Submitted> {
     const { caller } = submission;
     const claimed = await this.claimKey(submission, true);
-    const commandId = claimed?.commandId ?? submission.commandId ?? uuid7();
+    const commandId = claimed?.commandId ?? submission.commandId ?? caller.nextCommandId?.() ?? uuid7();
     const { actor, client } = caller;
     const cause: Cause = { commandId, correlationId: commandId, causationId: commandId, actor, client };
     this.answers.set(commandId, caller.answered);
     const known = await this.accept(commandId, submission, cause, claimed?.keyHash ?? null, null);
     this.time(commandId, submission.type);
-    return { commandId, requestId: known.requestId, repeated: claimed !== null && !claimed.first };
+    return { commandId, ...known, repeated: claimed !== null && !claimed.first };
   }
 
   /** The first answer to the same call under its Idempotency-Key; null without key or before the first. Throws `KeyReused`. */
@@ -107,7 +111,7 @@ export class Commands {
     const { state } = await this.streams.load(command, claimed.commandId);
     return state.phase === 'absent'
       ? null
-      : { commandId: claimed.commandId, requestId: state.requestId, repeated: true };
+      : { commandId: claimed.commandId, requestId: state.requestId, poolId: state.poolId, repeated: true };
   }
 
   /** A part of a command, done by another context: submits it under an id derived from the whole and waits for its end. */
@@ -203,11 +207,11 @@ export class Commands {
 
   private async accept(
     commandId: string,
-    { type, input, requestId, ...rest }: Omit<Submission, 'caller'> & { caller?: Caller },
+    { type, input, requestId, poolId, ...rest }: Omit<Submission, 'caller'> & { caller?: Caller },
     cause: Cause,
     idempotencyKeyHash: string | null,
     partOf: string | null,
-  ): Promise<{ requestId: string | null }> {
+  ): Promise<Pick<Submitted, 'requestId' | 'poolId'>> {
     const profileId = rest.profileId ?? rest.caller?.profileId ?? null;
     // The whole was judged: its parts are not held again.
     const operation = partOf !== null ? null : rest.operation === undefined ? policyEventOf(type) : rest.operation;
@@ -225,6 +229,7 @@ export class Commands {
           idempotencyKeyHash,
           anonymous: partOf === null && rest.caller?.tokenId === null,
           partOf,
+          ...(poolId === undefined ? {} : { poolId }),
           ...(held ? { held } : {}),
         },
         ...(profileId
@@ -239,9 +244,9 @@ export class Commands {
       judge === null || operation === null
         ? await append({ held: null })
         : await this.appendJudged(operation, judge, append);
-    if (outcome.status === 'appended') return { requestId: requestId ?? null };
+    if (outcome.status === 'appended') return { requestId: requestId ?? null, poolId };
     const { state } = await this.streams.load(command, commandId);
-    return { requestId: state.requestId };
+    return { requestId: state.requestId, poolId: state.poolId };
   }
 
   /** Appends what the policies allow, as they stand in the moment of the append. */
@@ -266,7 +271,7 @@ export class Commands {
     const keyHash = this.keys.hashGuess('idempotency-key', JSON.stringify([owner, type, key]));
     const fieldsHash = this.keys.hashGuess('idempotency-fields', canonical(fields));
     const held = take
-      ? await this.takeKey(keyHash, fieldsHash)
+      ? await this.takeKey(keyHash, fieldsHash, caller.nextCommandId?.() ?? uuid7())
       : { state: (await this.streams.load(idempotencyKey, keyHash)).state, first: false };
     const { commandId, expiresAt } = held.state;
     if (commandId === null || (!take && expiresAt <= this.clock.now())) return null;
@@ -274,8 +279,7 @@ export class Commands {
     return { commandId, keyHash, first: held.first };
   }
 
-  private async takeKey(keyHash: string, fieldsHash: string) {
-    const commandId = uuid7();
+  private async takeKey(keyHash: string, fieldsHash: string, commandId: string) {
     const cause: Cause = { commandId, correlationId: commandId, causationId: commandId, actor: system };
     const take = { commandId, fieldsHash, now: this.clock.now(), expiresAt: this.clock.after(day) };
     const outcome = await this.streams.transact(idempotencyKey, keyHash, takeKey, take, cause);

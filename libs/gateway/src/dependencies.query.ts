@@ -14,13 +14,17 @@ export class Dependencies {
     private readonly parcels: ParcelStore,
   ) {}
 
+  /** What else is needed: the services behind a gateway. */
+  neighbours: () => Promise<Record<string, boolean>> = () => Promise.resolve({});
+
   async up(): Promise<Record<string, boolean>> {
-    const [database, eventStore, parcelStore] = await Promise.all([
+    const [database, eventStore, parcelStore, neighbours] = await Promise.all([
       answers(() => this.dataSource.query('select 1')),
       answers(() => this.store.tail()),
       answers(() => this.parcels.check()),
+      this.neighbours(),
     ]);
-    return { database, 'event-store': eventStore, 'parcel-store': parcelStore };
+    return { database, 'event-store': eventStore, 'parcel-store': parcelStore, ...neighbours };
   }
 }
 

@@ -24,7 +24,7 @@ export class GatewayModule implements OnModuleInit {
     const upgrade: UpgradeHandler = (request, socket, head) => this.sockets.handleUpgrade(request, socket, head);
     this.registry.upgrade('/ws', upgrade);
     this.registry.upgrade('/', upgrade);
-    this.registry.loop(this.hub);
-    this.registry.loop(this.sockets);
+    this.registry.edgeLoop(this.hub);
+    this.registry.edgeLoop(this.sockets);
   }
 }

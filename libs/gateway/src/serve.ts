@@ -2,15 +2,25 @@ import type { AddressInfo } from 'node:net';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { edgeAdapter, installEdge } from '@symbolon/http';
+import { Commands } from '@symbolon/command-log';
+import { Assertions, KeyStore } from '@symbolon/crypto';
+import { assertedFor, claimsOf, edgeAdapter, installEdge, installService } from '@symbolon/http';
+import { Clock, EventStore } from '@symbolon/kernel';
 import { Logger } from '@symbolon/observe';
 import { PlatformModule, type PlatformOptions, Registry, type UpgradeHandler } from '@symbolon/platform';
+import { ProjectionRunner } from '@symbolon/projection';
+import { type ServiceName } from '@symbolon/settings';
 import { TransferModule } from '@symbolon/transfer';
 import { ApiDocument } from './api-pages.controller';
+import { CallRoutes } from './call-routes';
 import { Connections } from './connections';
+import { Dependencies } from './dependencies.query';
 import { GatewayModule } from './gateway.module';
+import { Neighbours } from './neighbours';
 import { describeApi } from './openapi';
 import { Readiness } from './readiness';
+import { ServiceModule } from './service.module';
+import { gatewayName, serviceRoutes } from './service-routes';
 
 export interface ServeOptions extends PlatformOptions {
   /** The contexts of this process. */
@@ -27,31 +37,94 @@ export interface Served {
 @Module({})
 class Root {}
 
-/** Starts a process of Symbolon: platform, gateway and the given contexts behind one listener. */
+/** Which service serves WebSockets on a path that is not the gateway's own. */
+const carriers: ReadonlyMap<string, ServiceName> = new Map([['/device-channel', 'device-router']]);
+
+/**
+ * Starts a process of Symbolon behind one listener: all of it, the gateway before separate services, or one of these
+ * (`part`). A service listens once its rows are up to date.
+ */
 export async function serve(options: ServeOptions): Promise<Served> {
-  const { settings, modules } = options;
+  const { part = 'whole' } = options;
+  return part === 'whole' || part === 'gateway' ? serveClients(options, part) : serveGateway(options, part);
+}
+
+/** The public edge, before contexts in this process or behind it. */
+async function serveClients(options: ServeOptions, part: 'whole' | 'gateway'): Promise<Served> {
+  const { settings } = options;
+  const { app, log, assertions } = await create(options, GatewayModule);
+  const neighbours = part === 'gateway' ? new Neighbours(settings.services, app.get(Commands).answers, log) : null;
+  const calls = new CallRoutes(neighbours);
+  installEdge(
+    app,
+    { ratePerToken: settings.rates.token, ratePerAddress: settings.rates.address, corsOrigins: settings.corsOrigins },
+    { assertions, calls },
+    log,
+  );
+  if (neighbours) app.get(Dependencies).neighbours = () => neighbours.up();
+  calls.learn(app);
+  await app.init();
+  app.get(ApiDocument).document = describeApi(app, settings.publicUrl);
+  const local = app.get(Registry).contents().upgrades;
+  return listen(app, settings.listen, {
+    upgrade: (path) => {
+      const carrier = neighbours ? carriers.get(path) : undefined;
+      if (!neighbours || !carrier) return local.get(path);
+      return (request, socket, head) => {
+        const call = { audience: carrier, method: 'GET', url: request.url ?? path };
+        const address = { ip: request.socket.remoteAddress ?? null, userAgent: null, location: null };
+        const asserted = { session: null, application: null, accessToken: null, address, requestId: '' };
+        neighbours.upgrade(request, socket, head, carrier, assertions.make(call, claimsOf(asserted)));
+      };
+    },
+    closing: () => neighbours?.close(),
+  });
+}
+
+/** A context behind the gateway. */
+async function serveGateway(options: ServeOptions, name: ServiceName): Promise<Served> {
+  const { settings } = options;
+  const { app, log, assertions } = await create(options, ServiceModule);
+  const open = [...serviceRoutes(app)].filter(([, service]) => service === gatewayName).map(([route]) => pathOf(route));
+  installService(app, { name, assertions, open: new Set(open) }, log);
+  await app.init();
+  await app.get(ProjectionRunner).passedHere(await app.get(EventStore).tail());
+  const local = app.get(Registry).contents().upgrades;
+  return listen(app, settings.serviceListen ?? settings.services[name], {
+    upgrade: (path) => {
+      const handler = local.get(path);
+      if (!handler) return undefined;
+      return (request, socket, head) => {
+        if (assertedFor(name, assertions, request)) return handler(request, socket, head);
+        socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      };
+    },
+  });
+}
+
+async function create(options: ServeOptions, frame: Type) {
   const platform = await PlatformModule.forRoot(options);
-  const root: DynamicModule = { module: Root, imports: [platform, GatewayModule, TransferModule, ...modules] };
+  const root: DynamicModule = { module: Root, imports: [platform, frame, TransferModule, ...options.modules] };
   const app = await NestFactory.create<NestFastifyApplication>(root, edgeAdapter(), {
     bodyParser: false,
     logger: false,
     abortOnError: false,
   });
-  const log = app.get(Logger);
-  installEdge(
-    app,
-    { ratePerToken: settings.rates.token, ratePerAddress: settings.rates.address, corsOrigins: settings.corsOrigins },
-    log,
-  );
-  await app.init();
-  app.get(ApiDocument).document = describeApi(app, settings.publicUrl);
+  const assertions = new Assertions(app.get(KeyStore), options.settings.publicUrl, app.get(Clock));
+  return { app, log: app.get(Logger), assertions };
+}
 
+async function listen(
+  app: NestFastifyApplication,
+  { host, port }: { readonly host: string; readonly port: number },
+  { upgrade, closing }: { upgrade(path: string): UpgradeHandler | undefined; closing?(): void },
+): Promise<Served> {
   const server = app.getHttpServer();
   const readiness = app.get(Readiness);
   const connections = new Connections(server);
-  server.on('upgrade', upgradesOf(app.get(Registry), readiness));
+  server.on('upgrade', upgradesOf(upgrade, readiness));
   try {
-    await app.listen(settings.listen.port, settings.listen.host);
+    await app.listen(port, host);
   } catch (error) {
     await app.close();
     throw error;
@@ -63,19 +136,24 @@ export async function serve(options: ServeOptions): Promise<Served> {
     close: async () => {
       readiness.ready = false;
       connections.close();
+      closing?.();
       await app.close();
     },
   };
 }
 
 /** Leads upgrade requests to whoever serves WebSockets on their path. */
-function upgradesOf(registry: Registry, readiness: Readiness): UpgradeHandler {
+function upgradesOf(find: (path: string) => UpgradeHandler | undefined, readiness: Readiness): UpgradeHandler {
   return (request, socket, head) => {
     socket.on('error', () => socket.destroy());
     const path = (request.url ?? '/').split('?', 1)[0]!.replace(/(.)\/$/, '$1');
-    const handler = registry.contents().upgrades.get(path);
+    const handler = find(path);
     if (handler && readiness.ready) return handler(request, socket, head);
     const status = handler ? '503 Service Unavailable' : '404 Not Found';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   };
+}
+
+function pathOf(route: string): string {
+  return route.slice(route.indexOf(' ') + 1);
 }

@@ -8,7 +8,7 @@ import { Problem, unavailable } from './problem';
 /** A controller's answer for a command: 202, or with `Prefer: wait` the final status (contract, section 4). */
 export class Accepted {
   constructor(
-    readonly submitted: Pick<Submitted, 'commandId' | 'requestId'>,
+    readonly submitted: Pick<Submitted, 'commandId' | 'requestId' | 'poolId'>,
     /** Answer with this body once the command has succeeded, whatever the caller prefers (row 30). */
     readonly whenDone?: object,
   ) {}
@@ -43,7 +43,10 @@ export function preferredWait(header: string | string[] | undefined): number | n
 }
 
 /** The headers of every answer about a command that was waited for or accepted (contract, section 4). */
-export function commandHeaders({ commandId, requestId }: Accepted['submitted']): Record<string, string> {
+export function commandHeaders({
+  commandId,
+  requestId,
+}: Pick<Submitted, 'commandId' | 'requestId'>): Record<string, string> {
   return {
     'x-dpt-cab-id': commandId,
     location: `/request-status/${commandId}`,
@@ -74,14 +77,14 @@ export class AcceptedInterceptor implements NestInterceptor {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<object> {
-    const { commandId, requestId } = submitted;
+    const { commandId, requestId, poolId } = submitted;
     void reply.headers(commandHeaders({ commandId, requestId }));
     const wait = whenDone ? 30 : preferredWait(request.headers.prefer);
     const final = wait ? await this.statuses.untilFinal(commandId, wait * 1000, closed(reply)) : null;
     if (whenDone) return this.done(final, whenDone, reply);
     if (!final) {
       void reply.code(202);
-      return { commandId, status: 'started' };
+      return { commandId, status: 'started', ...(poolId === undefined ? {} : { poolId }) };
     }
     void reply.code(200).header('preference-applied', 'wait');
     return statusObject(final);

@@ -1,14 +1,24 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { ValidationPipe } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Audit, type Caller, CommandStatuses } from '@symbolon/command-log';
-import { uuid7 } from '@symbolon/crypto';
+import { AssertionError, type Assertions, uuid7 } from '@symbolon/crypto';
 import { type Actor, type Client, Clock } from '@symbolon/kernel';
+import { correlate } from '@symbolon/observe';
 import type { ValidationError } from 'class-validator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AcceptedInterceptor } from './accepted';
+import { type Asserted, assertedOf, assertionHeader, claimsOf } from './assertion';
 import { bodyLimit, isMalformed, mediaTypeForm, mediaTypes, parseBodies, parseQuery } from './body';
-import { type EndpointOptions, type RouteAccess, type Session, Sessions } from './endpoint';
+import {
+  type AccessToken,
+  type ClientApplication,
+  ClientApplications,
+  type EndpointOptions,
+  type RouteAccess,
+  type Session,
+  Sessions,
+} from './endpoint';
 import { isUuid, keyMalformed, oversized } from './fields';
 import { invalid, notFound, Problem, problemType, unauthorized, unavailable } from './problem';
 import { type EdgeLog, ProblemFilter, sendProblem } from './problem.filter';
@@ -44,24 +54,33 @@ interface KnownPath {
   readonly methods: Set<string>;
 }
 
+/** Says whose a call is, and hands it over where that is another process. */
+export interface Calls {
+  /** The service that a request is for; null: it cannot be said, because nobody knows the one-time auth. */
+  serviceOf(request: FastifyRequest): Promise<string | null> | string;
+  /** Takes the request over where its service is another process; answers whether it did. */
+  forward(request: FastifyRequest, reply: FastifyReply, service: string, assertion: string): boolean;
+}
+
 /**
  * Installs the edge on an application before it listens. Order of checks (section 3): unknown path 404 → 405 → 429 →
- * 401 → 403 → then body parsing 415, 413, 400 → validation 422 → the controller.
+ * 401 → 403 → then body parsing 415, 413, 400 → validation 422 → the controller. What the edge has established about a
+ * call reaches controllers only as a signed assertion that was made for this call.
  */
-export function installEdge(app: NestFastifyApplication, settings: EdgeSettings, log: EdgeLog): void {
+export function installEdge(
+  app: NestFastifyApplication,
+  settings: EdgeSettings,
+  { assertions, calls }: { readonly assertions: Assertions; readonly calls: Calls },
+  log: EdgeLog,
+): void {
   const fastify = app.getHttpAdapter().getInstance();
   const sessions = app.get(Sessions);
+  const applications = app.get(ClientApplications);
   const audit = app.get(Audit);
   const clock = app.get(Clock);
   const byToken = new RateLimit('token', settings.ratePerToken, clock);
   const byAddress = new RateLimit('address', settings.ratePerAddress, clock);
-  const known = new Map<string, KnownPath>();
-
-  fastify.addHook('onRoute', ({ method, url }) => {
-    const entry = known.get(url) ?? { pattern: patternOf(url), methods: new Set<string>() };
-    for (const name of [method].flat()) entry.methods.add(name);
-    known.set(url, entry);
-  });
+  const known = knownPaths(app);
   parseBodies(fastify);
   if (settings.corsOrigins.length > 0) {
     app.enableCors({
@@ -79,6 +98,7 @@ export function installEdge(app: NestFastifyApplication, settings: EdgeSettings,
     });
   }
 
+  fastify.addHook('onRequest', underCorrelation);
   fastify.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     void reply.header('cache-control', 'no-store');
     const options = (request.routeOptions.config as RouteAccess | undefined)?.symbolon;
@@ -87,31 +107,118 @@ export function installEdge(app: NestFastifyApplication, settings: EdgeSettings,
       const preflight = settings.corsOrigins.length > 0 && problem.status === 405 && isPreflight(request);
       return preflight ? allow(request, reply, problem) : sendProblem(reply, problem);
     }
-    // Whatever a raw body calls itself, it is taken as it is; a malformed name must not make Fastify refuse it, nor an
-    // empty body of whatever name.
-    if (options.raw || !mediaTypeForm.test(request.headers['content-type'] ?? mediaTypes.raw)) {
-      request.headers['content-type'] = mediaTypes.raw;
-    }
     if (isBareRoot(request)) return sendProblem(reply, notFound());
     try {
-      const session = takesToken(options) ? await find(sessions, tokenOf(request)) : null;
+      const application = options.access === 'B' ? await clientOf(applications, request) : null;
+      const accessToken = options.access === 'A' ? await accessTokenOf(applications, request, options) : null;
+      const session = takesToken(options) ? await find(sessions, tokenOf(request)) : accessToken;
       const verdict: Verdict = session ? byToken.take(session.tokenId) : byAddress.take(request.ip);
       void reply.headers(verdict.headers);
       if (!verdict.allowed) return sendProblem(reply, new Problem(429, 'rate_limited', { headers: verdict.headers }));
-      if (options.access !== 'none' && !session) return sendProblem(reply, unauthorized());
-      request.session = session;
-      request.caller = callerOf(request, reply, session);
-      const refusal = session ? forbidden(options, session) : null;
+      if (options.access !== 'none' && !session && !application) return sendProblem(reply, unauthorized());
+      const asserted = { session, application, accessToken, address: addressOf(request), requestId: request.id };
+      const refusal = session && !accessToken ? forbidden(options, session) : null;
       if (refusal) {
-        await audit.denied(request.caller, request.method, auditedPath(request), refusal.code);
+        const caller = callerOf(request, reply, asserted);
+        await audit.denied(caller, request.method, auditedPath(request), refusal.code);
         return sendProblem(reply, refusal);
       }
+      const audience = await calls.serviceOf(request);
+      if (audience === null) return sendProblem(reply, unauthorized());
+      const call = { audience, method: request.method, url: request.url };
+      const assertion = assertions.make(call, claimsOf(asserted));
+      if (calls.forward(request, reply, audience, assertion)) return;
+      establish(request, reply, assertedOf(assertions.take(assertion, call)));
     } catch (error) {
       log.error(
         { requestId: request.id, error: error instanceof Error ? error.message : 'unknown' },
         'access check failed',
       );
       return sendProblem(reply, unavailable());
+    }
+  });
+  installController(app, log);
+}
+
+/**
+ * Installs what a service needs behind a gateway. It knows its callers from assertions alone: a call without one that
+ * was made for it is answered 401, whatever credentials it brings. `open`: routes for probes, which say nothing.
+ */
+export function installService(
+  app: NestFastifyApplication,
+  {
+    name,
+    assertions,
+    open,
+  }: { readonly name: string; readonly assertions: Assertions; readonly open: ReadonlySet<string> },
+  log: EdgeLog,
+): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  const known = knownPaths(app);
+  parseBodies(fastify);
+  fastify.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    void reply.header('cache-control', 'no-store');
+    const options = (request.routeOptions.config as RouteAccess | undefined)?.symbolon;
+    if (!options) return sendProblem(reply, unknownPath(request, known));
+    if (open.has(request.routeOptions.url ?? '')) return;
+    const asserted = assertedFor(name, assertions, request);
+    if (!asserted) return sendProblem(reply, unauthorized());
+    request.id = asserted.requestId;
+    establish(request, reply, asserted);
+  });
+  fastify.addHook('onRequest', underCorrelation);
+  installController(app, log);
+}
+
+/** What an assertion in a request's header says, where it was made for this very call of this service. */
+export function assertedFor(
+  audience: string,
+  assertions: Assertions,
+  { method = 'GET', url = '/', headers }: Pick<IncomingMessage, 'method' | 'url' | 'headers'>,
+): Asserted | null {
+  const text = headers[assertionHeader];
+  try {
+    return typeof text === 'string' ? assertedOf(assertions.take(text, { audience, method, url })) : null;
+  } catch (error) {
+    if (error instanceof AssertionError) return null;
+    throw error;
+  }
+}
+
+/** Every line that is logged about a request says which one it was; its command, if it makes one, has the same id. */
+function underCorrelation(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  correlate({ correlationId: request.id }, done);
+}
+
+function knownPaths(app: NestFastifyApplication): ReadonlyMap<string, KnownPath> {
+  const known = new Map<string, KnownPath>();
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRoute', ({ method, url }) => {
+      const entry = known.get(url) ?? { pattern: patternOf(url), methods: new Set<string>() };
+      for (const name of [method].flat()) entry.methods.add(name);
+      known.set(url, entry);
+    });
+  return known;
+}
+
+function establish(request: FastifyRequest, reply: FastifyReply, asserted: Asserted): void {
+  request.session = asserted.session;
+  request.client = asserted.application;
+  request.accessToken = asserted.accessToken;
+  request.caller = callerOf(request, reply, asserted);
+}
+
+/** What follows once it is known who calls: the body, its checks, the controller and its answer. */
+function installController(app: NestFastifyApplication, log: EdgeLog): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addHook('onRequest', async (request: FastifyRequest) => {
+    const options = (request.routeOptions.config as RouteAccess | undefined)?.symbolon;
+    // Whatever a raw body calls itself, it is taken as it is; a malformed name must not make Fastify refuse it, nor an
+    // empty body of whatever name.
+    if (options?.raw || !mediaTypeForm.test(request.headers['content-type'] ?? mediaTypes.raw)) {
+      request.headers['content-type'] = mediaTypes.raw;
     }
   });
   fastify.addHook('preValidation', async (request: FastifyRequest) => {
@@ -145,6 +252,30 @@ export function tokenOf({ headers }: FastifyRequest): string | null {
   return /^Bearer ([^\s]+)$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 }
 
+/** `Authorization: Basic base64(clientId:clientSecret)`. */
+async function clientOf(applications: ClientApplications, request: FastifyRequest): Promise<ClientApplication | null> {
+  const given = /^[A-Za-z0-9+/]+={0,2}$/.exec(basicOf(request) ?? '')?.[0];
+  if (given === undefined) return null;
+  const text = Buffer.from(given, 'base64').toString();
+  const colon = text.indexOf(':');
+  return colon < 0 ? null : applications.authenticate(text.slice(0, colon), text.slice(colon + 1));
+}
+
+/** `Authorization: Basic <access token>`, the token as it is. */
+async function accessTokenOf(
+  applications: ClientApplications,
+  request: FastifyRequest,
+  { lapsed }: EndpointOptions,
+): Promise<AccessToken | null> {
+  const given = basicOf(request);
+  const found = given === null ? null : await applications.accessToken(given);
+  return found && (lapsed || found.state === 'live') ? found : null;
+}
+
+function basicOf({ headers }: FastifyRequest): string | null {
+  return /^Basic ([^\s]+)$/i.exec(headers.authorization ?? '')?.[1] ?? null;
+}
+
 function isPreflight({ method, headers }: FastifyRequest): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && 'access-control-request-method' in headers;
 }
@@ -162,7 +293,7 @@ function allow({ headers }: FastifyRequest, reply: FastifyReply, { options }: Pr
 }
 
 function takesToken({ access, tokenOptional }: EndpointOptions): boolean {
-  return access !== 'none' || tokenOptional === true;
+  return access === 'T' || access === 'K' || tokenOptional === true;
 }
 
 function forbidden(options: EndpointOptions, session: Session): Problem | null {
@@ -179,12 +310,14 @@ function forbidden(options: EndpointOptions, session: Session): Problem | null {
   return null;
 }
 
-function callerOf(request: FastifyRequest, reply: FastifyReply, session: Session | null): Caller {
+function callerOf(request: FastifyRequest, reply: FastifyReply, asserted: Asserted): Caller {
+  const { session, application, address, requestId } = asserted;
   const answered = new Promise<void>((resolve) => reply.raw.once('close', resolve));
+  let commands = 0;
   return {
-    actor: actorOf(session),
-    client: clientOf(request),
-    profileId: session?.profileId ?? null,
+    actor: actorOf(session ?? (application && { ...application, kind: 'application' })),
+    client: address,
+    profileId: session?.profileId ?? application?.profileId ?? null,
     tokenId: session?.tokenId ?? null,
     // Looked at by commands only, and after their fields were checked: a malformed key is refused last of all.
     get idempotencyKey() {
@@ -192,6 +325,7 @@ function callerOf(request: FastifyRequest, reply: FastifyReply, session: Session
       return request.method === 'POST' && key !== undefined ? checkedKey(key) : null;
     },
     answered,
+    nextCommandId: () => (commands++ === 0 ? requestId : uuid7()),
   };
 }
 
@@ -201,9 +335,9 @@ function checkedKey(key: string | string[]): string {
   return key;
 }
 
-function actorOf(session: Session | null): Actor {
-  if (!session) return { profileId: null, kind: 'user' };
-  const { profileId, kind, applicationId } = session;
+function actorOf(who: Pick<Session, 'profileId' | 'kind' | 'applicationId'> | null): Actor {
+  if (!who) return { profileId: null, kind: 'user' };
+  const { profileId, kind, applicationId } = who;
   return {
     profileId,
     kind,
@@ -212,7 +346,7 @@ function actorOf(session: Session | null): Actor {
   };
 }
 
-function clientOf(request: FastifyRequest): Client {
+function addressOf(request: FastifyRequest): Client {
   const location = request.headers['x-symbolon-location'];
   return {
     ip: request.ip,

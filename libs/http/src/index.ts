@@ -1,4 +1,5 @@
 export * from './accepted';
+export * from './assertion';
 export * from './body';
 export * from './edge';
 export * from './endpoint';

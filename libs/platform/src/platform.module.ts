@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import {
   type DynamicModule,
   Global,
@@ -22,7 +21,7 @@ import { FileKeyRing, KeyRing, KeyStore, PasswordVerifiers, PersonalBoxes, uuid5
 import { PostgresEventStore } from '@symbolon/event-store';
 import { Clock, EventStore, Streams, SystemClock } from '@symbolon/kernel';
 import { createLogger, Logger, Metrics } from '@symbolon/observe';
-import { FileParcelStore, ParcelStore } from '@symbolon/parcel-store';
+import { openParcelStore, parcelStoreMigrations, ParcelStore } from '@symbolon/parcel-store';
 import { Deadlines, ProjectionRunner, projectionMigrations, ReactorRunner } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
 import { transferMigrations, Transfers } from '@symbolon/transfer';
@@ -32,7 +31,7 @@ import { Housekeeping } from './housekeeping';
 import { keyRingOf } from './key-ring';
 import { planning, PreparingClient } from './preparing-client';
 import { Progress } from './progress';
-import { Registry } from './registry';
+import { type Part, Registry } from './registry';
 
 type MigrationClass = new () => MigrationInterface;
 
@@ -42,6 +41,8 @@ export interface PlatformOptions {
   readonly dataDir: string;
   readonly clock?: Clock;
   readonly logger?: Logger;
+  /** Default: the whole of Symbolon. */
+  readonly part?: Part;
   /** Migrations and entities of the contexts in this process. */
   readonly migrations: readonly MigrationClass[];
   readonly entities: ReadonlyArray<(new () => object) | EntitySchema>;
@@ -65,15 +66,21 @@ export class Engine implements OnApplicationBootstrap, BeforeApplicationShutdown
     private readonly store: EventStore,
     private readonly dataSource: DataSource,
     private readonly pool: Pool,
+    private readonly parcels: ParcelStore,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     const { projections, reactors, loops } = this.registry.contents();
-    this.projections.start([commandStatus, ...projections]);
+    const { part } = this.registry;
+    const service = part !== 'whole' && part !== 'gateway';
+    this.projections.start(service ? projections : [commandStatus, ...projections]);
     this.reactors.start([...reactors]);
-    this.worker.start();
-    this.deadlines.start();
-    this.housekeeping.start();
+    if (part !== 'gateway') {
+      this.worker.start();
+      this.deadlines.start();
+    }
+    // Only where every context is known is it known what nobody needs any more.
+    if (!service) this.housekeeping.start();
     for (const loop of loops) await loop.start();
   }
 
@@ -92,6 +99,7 @@ export class Engine implements OnApplicationBootstrap, BeforeApplicationShutdown
     await this.reactors.stop();
     await this.projections.stop();
     if (this.store instanceof PostgresEventStore) await this.store.close();
+    await this.parcels.close();
     await this.dataSource.destroy();
     await this.pool.end();
   }
@@ -103,6 +111,8 @@ export class PlatformModule {
   /** Opens the database, runs migrations under an advisory lock, and binds the ports to their adapters. */
   static async forRoot(options: PlatformOptions): Promise<DynamicModule> {
     const { settings, databaseUrl, dataDir, clock = new SystemClock(), logger = createLogger() } = options;
+    const { part = 'whole' } = options;
+    const amongOthers = part !== 'whole';
     const lost = (error: Error): void => {
       // What ends while the process stops is no loss.
       if (!stopping.has(pool)) logger.warn({ error: error.message }, 'database connection lost');
@@ -126,6 +136,7 @@ export class PlatformModule {
         ...projectionMigrations,
         ...commandLogMigrations,
         ...transferMigrations,
+        ...parcelStoreMigrations,
         ...options.migrations,
       ] as never,
       migrationsTableName: 'symbolon_migration',
@@ -144,6 +155,7 @@ export class PlatformModule {
     const store = await PostgresEventStore.open(pool);
     const streams = new Streams(store, boxes, uuid5, (outcome, seconds) => metrics.appended(outcome, seconds));
     const projections = new ProjectionRunner(dataSource, store, boxes, {
+      ...(amongOthers ? { amongOthers, tickMillis: 50 } : {}),
       observer: {
         stalled: (projection, event, error) => {
           metrics.projection(projection, 0, true);
@@ -155,7 +167,7 @@ export class PlatformModule {
     });
     const commands = new Commands(store, streams, keys, clock, projections, metrics);
     const passwords = new PasswordVerifiers(settings.argon2, ring);
-    const parcels = await FileParcelStore.open(join(dataDir, 'parcels'));
+    const parcels = await openParcelStore(settings.parcelPlace, { dataDir, databaseUrl });
     const transfers = new Transfers({
       dataSource,
       clock,
@@ -165,7 +177,7 @@ export class PlatformModule {
       logger,
     });
 
-    const registry = new Registry();
+    const registry = new Registry(part);
     const values: ReadonlyArray<[unknown, unknown]> = [
       [Settings, settings],
       [Logger, logger],
@@ -200,7 +212,7 @@ export class PlatformModule {
       [ParcelStore, parcels],
       [Transfers, transfers],
       [Registry, registry],
-      [Progress, new Progress()],
+      [Progress, new Progress(amongOthers ? pool : null, logger)],
       [Housekeeping, new Housekeeping(parcels, transfers, registry, clock, logger)],
     ];
     return {
@@ -211,7 +223,17 @@ export class PlatformModule {
         {
           provide: CommandWorker,
           inject: [CommandBus],
-          useFactory: (bus: CommandBus) => new CommandWorker(store, boxes, bus, commands, dataSource, logger),
+          useFactory: (bus: CommandBus) =>
+            new CommandWorker(
+              store,
+              boxes,
+              bus,
+              commands,
+              dataSource,
+              logger,
+              undefined,
+              amongOthers ? `worker.command-log.${part}` : undefined,
+            ),
         },
         Engine,
       ],

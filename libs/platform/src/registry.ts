@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Recorded } from '@symbolon/kernel';
 import type { Projection, Reactor } from '@symbolon/projection';
+import type { ServiceName } from '@symbolon/settings';
 
 /** Messages for the channels of a profile (contract, section 5), in the order in which they are to be sent. */
 export interface ChannelMessages {
@@ -13,19 +14,39 @@ export interface ChannelMessages {
   readonly messages: readonly object[];
 }
 
+/** When a device was last heard of (contract, section 16.4). */
+export interface LastSeen {
+  readonly online: boolean;
+  readonly lastSeenAt: string | null;
+}
+
+export type PresenceSource = (deviceIdentifiers: readonly string[]) => Promise<ReadonlyMap<string, LastSeen>>;
+
 /** Takes over a connection that asks to become a WebSocket. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 export type MessageProducer = (event: Recorded) => Promise<ChannelMessages | null>;
 
-/** What the contexts of this process bring; filled while their modules initialise, started afterwards. */
+/** What this process is: all of Symbolon, the gateway before separate services, or one of these. */
+export type Part = 'whole' | 'gateway' | ServiceName;
+
+type Loop = { start(): void | Promise<void>; stop(): void | Promise<void> };
+
+/**
+ * What the contexts of this process bring; filled while their modules initialise, started afterwards. A gateway carries
+ * the contexts for what they show (sessions, results, messages): what they do runs in their own processes.
+ */
 export class Registry {
   private readonly allProjections: Projection[] = [];
   private readonly allReactors: Reactor[] = [];
   private readonly producers = new Map<string, { category: string; producer: MessageProducer }>();
   private readonly keepers: Array<(parcelIds: readonly string[]) => Promise<ReadonlySet<string>>> = [];
   private readonly upgrades = new Map<string, UpgradeHandler>();
-  private readonly starters: Array<{ start(): void | Promise<void>; stop(): void | Promise<void> }> = [];
+  private readonly contextLoops: Loop[] = [];
+  private readonly edgeLoops: Loop[] = [];
+  private presenceSource: PresenceSource = () => Promise.resolve(new Map());
+
+  constructor(readonly part: Part = 'whole') {}
 
   projections(...projections: readonly Projection[]): void {
     this.allProjections.push(...projections);
@@ -36,9 +57,22 @@ export class Registry {
   }
 
   /** Something that runs while the process serves, started after and stopped before projections and reactors. */
-  loop(loop: { start(): void | Promise<void>; stop(): void | Promise<void> }): void {
-    this.starters.push(loop);
+  loop(loop: Loop): void {
+    this.contextLoops.push(loop);
   }
+
+  /** The same for what serves clients, wherever they are served. */
+  edgeLoop(loop: Loop): void {
+    this.edgeLoops.push(loop);
+  }
+
+  /** Who knows which devices are there. */
+  presence(source: PresenceSource): void {
+    this.presenceSource = source;
+  }
+
+  /** Nothing is known of any device where nobody talks to them. */
+  seen: PresenceSource = (deviceIdentifiers) => this.presenceSource(deviceIdentifiers);
 
   /** What clients are told when an event of this type was stored. */
   message(eventType: string, category: string, producer: MessageProducer): void {
@@ -56,10 +90,11 @@ export class Registry {
   }
 
   contents() {
+    const works = this.part !== 'gateway';
     return {
-      projections: this.allProjections,
-      reactors: this.allReactors,
-      loops: this.starters,
+      projections: works ? this.allProjections : [],
+      reactors: works ? this.allReactors : [],
+      loops: works ? [...this.contextLoops, ...this.edgeLoops] : this.edgeLoops,
       producers: this.producers,
       keepers: this.keepers,
       upgrades: this.upgrades,

@@ -8,6 +8,12 @@ import type { Projection, ProjectionStatus } from './projection';
 import { fold, type RowChange } from './row-change';
 import { type Move, RowWriter } from './row-writer';
 
+/** Milliseconds between two signs of life of a process among others, and without one after which it counts as away. */
+const signOfLife = 1000;
+const away = 5000;
+/** Milliseconds after which a checkpoint that nobody keeps alive counts as abandoned. */
+const abandoned = 60_000;
+
 export type CommitListener = (projection: string, events: readonly Recorded[]) => void;
 
 export interface ProjectionObserver {
@@ -22,6 +28,11 @@ export interface ProjectionRunnerOptions {
   readonly observer?: ProjectionObserver;
   /** How long a cursor that moved without rows may stay unwritten, and how often foreign changes are looked for. */
   readonly tickMillis?: number;
+  /**
+   * Other processes run further projections, which `passed` waits for as well. Every process then shows by its
+   * checkpoints that it is alive: who is away is not waited for, because nobody reads its rows through it meanwhile.
+   */
+  readonly amongOthers?: boolean;
 }
 
 /**
@@ -88,14 +99,20 @@ export class ProjectionRunner {
 
   /**
    * Resolves when all projections have committed up to `cursor`: from then on readers see what it stands for. Where
-   * this process runs projections it waits for these, otherwise for the checkpoints that other processes keep moving.
+   * this process runs projections it waits for these, and where it has none, or is among others, for the checkpoints
+   * that other processes keep moving.
    * A projection that an event has stopped is not waited for: one poisonous event must not hold up every command.
    * Throws `Unavailable` when the runner stops.
    */
   async passed(cursor: string | null): Promise<void> {
     if (cursor === null) return;
-    if (this.running.length > 0) await Promise.all(this.running.map((projection) => projection.passed(cursor)));
-    else await this.passedElsewhere(cursor);
+    await this.passedHere(cursor);
+    if (this.running.length === 0 || this.options.amongOthers) await this.passedElsewhere(cursor);
+  }
+
+  /** The same for the projections of this process alone. */
+  async passedHere(cursor: string | null): Promise<void> {
+    if (cursor !== null) await Promise.all(this.running.map((projection) => projection.passed(cursor)));
   }
 
   /** Calls `listener` after each commit with the events of the batch. Answers how to end that. */
@@ -126,12 +143,21 @@ export class ProjectionRunner {
 
   private async tick(): Promise<void> {
     const { signal } = this.stopping;
-    for (;;) {
+    for (let shown = 0; ;) {
       await pause(this.options.tickMillis ?? 1000, signal);
       if (signal.aborted) return;
       // An outage is met by the projections themselves.
       await this.lookAfter().catch(() => undefined);
+      if (!this.options.amongOthers || performance.now() - shown < signOfLife) continue;
+      shown = performance.now();
+      await this.showLife().catch(() => undefined);
     }
+  }
+
+  private async showLife(): Promise<void> {
+    await this.dataSource.query('update engine.checkpoint set moved_at = now() where name = any($1)', [
+      this.running.map(({ name }) => name),
+    ]);
   }
 
   /** Writes cursors that moved without rows and finds those that somebody else has moved. */
@@ -149,10 +175,12 @@ export class ProjectionRunner {
     const backoff = new Backoff(5, 100);
     while (!signal.aborted) {
       try {
-        // A checkpoint that stood still for a minute belongs to a projection that nobody runs.
+        // A checkpoint that stood still for so long belongs to a projection that nobody runs.
         const rows = await this.dataSource.query<Array<{ cursor: string | null }>>(
           `select cursor from engine.checkpoint
-            where kind = 'projection' and stalled_since is null and moved_at > now() - interval '1 minute'`,
+            where kind = 'projection' and stalled_since is null and name <> all($2)
+              and moved_at > now() - $1 * interval '1 millisecond'`,
+          [this.options.amongOthers ? away : abandoned, this.running.map(({ name }) => name)],
         );
         if (rows.every((row) => this.store.reached(row.cursor, cursor))) return;
       } catch (error) {

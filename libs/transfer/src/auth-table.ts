@@ -62,6 +62,17 @@ export class AuthTable {
     return { hash, direction, purpose, id, ref, expiresAt: expires_at.toISOString().replace('Z', '+00:00'), holder };
   }
 
+  /** What the auth under one of these hashes is for; null where there is none. */
+  async purposeOf(hashes: readonly string[], direction: Direction): Promise<string | null> {
+    const rows = await available<Array<{ purpose: string }>>(
+      this.dataSource.query('select purpose from transfer.auth where hash = any($1) and direction = $2', [
+        hashes,
+        direction,
+      ]),
+    );
+    return rows[0]?.purpose ?? null;
+  }
+
   /** False: the auth is another's by now, or gone. */
   async renew({ hash, holder }: Claim): Promise<boolean> {
     const rows = await this.rows(

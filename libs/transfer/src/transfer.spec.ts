@@ -7,8 +7,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Audit, CommandStatuses } from '@symbolon/command-log';
-import { Sha256Meter, sha256Hex, uuid7 } from '@symbolon/crypto';
-import { Accepted, edgeAdapter, installEdge, Sessions } from '@symbolon/http';
+import { Assertions, ed25519Public, generateEd25519, Sha256Meter, sha256Hex, uuid7 } from '@symbolon/crypto';
+import { Accepted, ClientApplications, edgeAdapter, installEdge, Sessions } from '@symbolon/http';
 import { Clock, ManualClock, Unavailable } from '@symbolon/kernel';
 import { Metrics } from '@symbolon/observe';
 import { type FreshDatabase, freshDatabase } from '@symbolon/testing';
@@ -130,6 +130,12 @@ type Body = Exclude<RequestInit['body'], undefined>;
 @Module({})
 class Root {}
 
+function signing() {
+  const key = generateEd25519().privateKey;
+  const x = ed25519Public(key).toString('base64url');
+  return { signKey: () => ({ kid: 'k', private: key }), jwks: () => ({ keys: [{ kid: 'k', x }] }) };
+}
+
 describe('one-time transfers', () => {
   let database: FreshDatabase;
   let dataSource: DataSource;
@@ -159,6 +165,7 @@ describe('one-time transfers', () => {
       [Transfers, transfers],
       [Clock, clock],
       [Sessions, { find: async () => null }],
+      [ClientApplications, {}],
       [Audit, { denied: async () => undefined }],
       [CommandStatuses, { untilFinal: async () => null }],
     ];
@@ -176,7 +183,9 @@ describe('one-time transfers', () => {
     });
     apps.push(app);
     const quiet = { error: () => undefined };
-    installEdge(app, { ratePerToken: 0, ratePerAddress: 0, corsOrigins: [] }, quiet);
+    const calls = { serviceOf: () => 'transfer', forward: () => false };
+    const assertions = new Assertions(signing(), 'https://vault.example.org', clock);
+    installEdge(app, { ratePerToken: 0, ratePerAddress: 0, corsOrigins: [] }, { assertions, calls }, quiet);
     await app.listen(0, '127.0.0.1');
     origin = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
   }

@@ -52,6 +52,8 @@ export interface UploadContext {
 export interface UploadHandler {
   readonly direction: 'up';
   readonly purpose: string;
+  /** The context that serves it. Default: the token vault. */
+  readonly service?: string;
   /** Knows how long the body must be; the limit of `SYMBOLON_UPLOAD_MAX_BYTES` is not for it. */
   readonly boundsItself?: boolean;
   /**
@@ -65,10 +67,13 @@ export interface UploadHandler {
 export interface DownloadHandler {
   readonly direction: 'down';
   readonly purpose: string;
+  readonly service?: string;
   /** Null where there is nothing to give any more. `sent` follows a complete transfer, possibly more than once. */
   open(ref: object): Promise<{ readonly length: number; readonly body: Readable; sent(): Promise<void> } | null>;
 }
 
+/** Where transfers belong whose handler says nothing else. */
+const vault = 'token-vault';
 /** Milliseconds for which it is known when a transfer ended. */
 const remembered = 600_000;
 
@@ -109,6 +114,14 @@ export class Transfers {
   }
 
   /** Whether a transfer of this purpose and id is under way, in whatever process. */
+  /** The context that serves the transfer of an auth; null for an auth that is malformed or unknown. */
+  async serviceOf(direction: Direction, given: unknown): Promise<string | null> {
+    const auth = authOf(given);
+    const purpose = auth === null ? null : await this.table.purposeOf(this.hashesOf(direction, auth), direction);
+    if (purpose === null) return null;
+    return this.handlers.get(handlerKey({ direction, purpose }))?.service ?? vault;
+  }
+
   running(purpose: string, id: string): Promise<boolean> {
     return this.table.running(purpose, id);
   }
