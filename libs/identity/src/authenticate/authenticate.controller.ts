@@ -1,13 +1,17 @@
-import { Body, Controller } from '@nestjs/common';
+import { Body, Controller, Res } from '@nestjs/common';
 import type { Caller } from '@symbolon/command-log';
 import { KeyStore } from '@symbolon/crypto';
 import { CallerOf, Endpoint, TextField, unauthorized, UuidField } from '@symbolon/http';
 import { wholeSeconds } from '@symbolon/kernel';
 import { Settings } from '@symbolon/settings';
+import type { FastifyReply } from 'fastify';
 import { LoginGuard } from '../login/login-guard';
 import { Profiles } from '../profile/profiles.query';
 import { normalisedUsername } from '../profile/username';
 import { AuthorizationTokens } from '../session/authorization-tokens';
+import { Authenticate } from './authenticate.command';
+import { HeldLogins } from './held-logins';
+import { shown } from './shown';
 
 class AuthenticateBody {
   @TextField(1, 254)
@@ -27,6 +31,7 @@ export class AuthenticateController {
     private readonly profiles: Profiles,
     private readonly keys: KeyStore,
     private readonly tokens: AuthorizationTokens,
+    private readonly held: HeldLogins,
     private readonly settings: Settings,
   ) {}
 
@@ -38,17 +43,24 @@ export class AuthenticateController {
     path: '/profile/authenticate',
     access: 'none',
   })
-  async authenticate(@Body() { username, password }: AuthenticateBody, @CallerOf() { client }: Caller) {
+  async authenticate(
+    @Body() { username, password, commandId }: AuthenticateBody,
+    @CallerOf() caller: Caller,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const { client } = caller;
     const usernameHash = this.keys.hashGuess('username', normalisedUsername(username));
-    const login = await this.profiles.loginByName(usernameHash);
-    const verdict = await this.guard.check({ usernameHash, login, password, client });
+    const known = await this.profiles.loginByName(usernameHash);
+    const verdict = await this.guard.check({ usernameHash, login: known, password, client });
     if (!verdict.ok) throw unauthorized();
     const { profileId, kind } = verdict;
     const actor = { profileId, kind, ...(kind === 'device' ? { deviceIdentifier: profileId } : {}) };
-    const { token, expiresAt } = await this.tokens.issue(profileId, 'password', this.settings.tokenTtl, {
-      actor,
-      client,
-    });
-    return { authorizationToken: token, expiresAt: wholeSeconds(expiresAt) };
+    const seconds = this.settings.tokenTtl;
+    const login = { type: Authenticate.type, profileId, actor, caller, via: 'password', seconds } as const;
+    if (commandId !== undefined) return shown(await this.held.finish(login, commandId, reply));
+    if (await this.held.holds(login)) {
+      return shown(await this.held.outcome(login, await this.held.submit(login), reply));
+    }
+    return shown(await this.tokens.issue(profileId, 'password', seconds, { actor, client }));
   }
 }

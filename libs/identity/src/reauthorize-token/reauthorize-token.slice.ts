@@ -1,4 +1,8 @@
 import type { Slice } from '@symbolon/http';
 import { ReauthorizeTokenController } from './reauthorize-token.controller';
+import { ReauthorizeHandler } from './reauthorize-token.handler';
 
-export const reauthorizeTokenSlice: Slice = { controllers: [ReauthorizeTokenController] };
+export const reauthorizeTokenSlice: Slice = {
+  controllers: [ReauthorizeTokenController],
+  providers: [ReauthorizeHandler],
+};

@@ -6,7 +6,12 @@ export interface RegisterDeviceProfileData {
   readonly deviceIdentifier: string;
   readonly usernameHash: string;
   readonly passwordHash: string;
-  readonly key: { readonly publicKey: string; readonly signingKey: string | null; readonly fingerprint: string } | null;
+  readonly key: {
+    readonly publicKey: string;
+    readonly signingKey: string | null;
+    readonly fingerprint: string;
+    readonly claimId: string;
+  } | null;
 }
 
 /** A device is a profile of its own whose name is its identifier; with a key it is active at once. */

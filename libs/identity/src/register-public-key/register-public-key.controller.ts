@@ -2,6 +2,8 @@ import { Body, Controller } from '@nestjs/common';
 import { Commands, type ProfileCaller } from '@symbolon/command-log';
 import { parsePublicKey } from '@symbolon/crypto';
 import { Accepted, CallerOf, Endpoint, PublicKeyField, SigningKeyField, UuidField } from '@symbolon/http';
+import { Streams } from '@symbolon/kernel';
+import { profile } from '../profile/profile.model';
 import { RegisterPublicKey } from './register-public-key.command';
 
 class RegisterPublicKeyBody {
@@ -17,7 +19,10 @@ class RegisterPublicKeyBody {
 
 @Controller()
 export class RegisterPublicKeyController {
-  constructor(private readonly commands: Commands) {}
+  constructor(
+    private readonly commands: Commands,
+    private readonly streams: Streams,
+  ) {}
 
   @Endpoint({
     row: 20,
@@ -33,6 +38,11 @@ export class RegisterPublicKeyController {
     const { hex: publicKey, fingerprint } = parsePublicKey(body.publicKey);
     const profileId = body.deviceIdentifier ?? caller.profileId;
     const input = { profileId, publicKey, signingKey: body.signingKey ?? null, fingerprint };
-    return new Accepted(await this.commands.submit({ type: RegisterPublicKey.type, caller, input, fields: body }));
+    const { state } = await this.streams.load(profile, profileId);
+    const same = state.publicKey === publicKey && state.signingKey === input.signingKey;
+    // Policies may guard a key that is there; the first one opens nothing that was closed.
+    const operation = state.publicKey === null || same ? null : 'public_key.replaced';
+    const submission = { type: RegisterPublicKey.type, caller, input, fields: body, operation } as const;
+    return new Accepted(await this.commands.submit(submission));
   }
 }

@@ -10,7 +10,10 @@ export interface RegisterPublicKeyData {
 }
 
 /** The first key activates the profile; registering again replaces, also the signing key by its absence. */
-export const registerPublicKey: Decide<RegisterPublicKeyData, ProfileEvent, Profile> = (key, state) => {
+export const registerPublicKey: Decide<RegisterPublicKeyData & { readonly claimId: string }, ProfileEvent, Profile> = (
+  key,
+  state,
+) => {
   if (state.phase !== 'registered') return refuse('device.not_found');
   if (state.publicKey === key.publicKey && state.signingKey === key.signingKey) return nothing;
   if (state.fingerprint === null) {

@@ -1,6 +1,7 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { Claims, type HandlerResult, rejected, resultOf } from '@symbolon/command-log';
+import { type HandlerResult, rejected, succeeded } from '@symbolon/command-log';
 import { Streams } from '@symbolon/kernel';
+import { KeyClaims } from '../profile/key-claims';
 import { profile } from '../profile/profile.model';
 import { Profiles } from '../profile/profiles.query';
 import { RegisterPublicKey } from './register-public-key.command';
@@ -9,20 +10,38 @@ import { registerPublicKey } from './register-public-key.decide';
 @CommandHandler(RegisterPublicKey)
 export class RegisterPublicKeyHandler implements ICommandHandler<RegisterPublicKey> {
   constructor(
-    private readonly claims: Claims,
+    private readonly claims: KeyClaims,
     private readonly streams: Streams,
     private readonly profiles: Profiles,
   ) {}
 
+  /**
+   * The key is claimed under a hold of this command before the profile names it; afterwards the hold of the key that it
+   * replaced is released, or its own where the profile did not take the key. A run that was cut off does the same again.
+   */
   async execute({ data, context }: RegisterPublicKey): Promise<HandlerResult> {
-    const { cause } = context;
+    const { cause, commandId: claimId } = context;
     const { profileId, publicKey, fingerprint } = data;
     if (profileId !== context.profileId && !(await this.profiles.ownsDevice(context.profileId, profileId))) {
       return rejected('device.not_found');
     }
-    if (!(await this.claims.take('public-key', publicKey, profileId, cause)))
-      return rejected('public_key.already_in_use');
-    const outcome = await this.streams.transact(profile, profileId, registerPublicKey, data, cause);
-    return resultOf(outcome, () => ({ profileId, fingerprint }));
+    const held = await this.claims.hold({ publicKey, claimId }, profileId, cause);
+    if (held === 'taken') return rejected('public_key.already_in_use');
+    if (held === 'released') {
+      // An earlier run came to its end. Another command may have put another key there since.
+      const { state } = await this.streams.load(profile, profileId);
+      return state.phase === 'registered' ? succeeded({ profileId, fingerprint }) : rejected('device.not_found');
+    }
+    const outcome = await this.streams.transact(profile, profileId, registerPublicKey, { ...data, claimId }, cause);
+    if (outcome.status === 'refused') {
+      await this.claims.release({ publicKey, claimId }, profileId, cause);
+      return rejected(outcome.refusal);
+    }
+    const { state, cursor } = outcome;
+    const former = state.replaced.get(claimId);
+    if (former) await this.claims.release(former, profileId, cause);
+    const used = state.claimId === claimId || [...state.replaced.values()].some((key) => key.claimId === claimId);
+    if (!used) await this.claims.release({ publicKey, claimId }, profileId, cause);
+    return succeeded({ profileId, fingerprint }, cursor);
   }
 }

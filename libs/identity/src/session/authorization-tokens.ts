@@ -15,6 +15,8 @@ export interface IssuedToken {
 interface By {
   readonly actor: Actor;
   readonly client: Client;
+  /** The command behind it. */
+  readonly commandId?: string;
 }
 
 /** Issues and ends authorization tokens at once: when a method resolves, every read shows it. */
@@ -39,6 +41,31 @@ export class AuthorizationTokens {
     const outcome = await this.streams.transact(session, tokenId, issueToken, issue, causeOf(by));
     if (outcome.status === 'succeeded') await this.projections.passed(outcome.cursor);
     return { token, expiresAt };
+  }
+
+  /** As `issue`, under an id that is given: null when there was a token of that id before. */
+  async issueOnce(
+    tokenId: string,
+    profileId: string,
+    via: 'password' | 'qr' | 'vote',
+    seconds: number,
+    by: By,
+  ): Promise<IssuedToken | null> {
+    const token = mintSecret('T-');
+    const expiresAt = this.clock.after(seconds);
+    const tokenHash = this.keys.hashSecret('authorization', token);
+    const issue = { tokenId, profileId, tokenHash, expiresAt, via };
+    // The event first: of two callers only the one that it names makes its token findable.
+    const outcome = await this.streams.transact(session, tokenId, issueToken, issue, causeOf(by));
+    if (outcome.status === 'refused' || outcome.cursor === null) return null;
+    await this.keys.rememberSecret('authorization', token, tokenId);
+    await this.projections.passed(outcome.cursor);
+    return { token, expiresAt };
+  }
+
+  /** When the token ends by itself. */
+  async expiry(tokenId: string): Promise<string> {
+    return (await this.streams.load(session, tokenId)).state.expiresAt;
   }
 
   /** The new expiry, or null when the token has ended meanwhile. */
@@ -66,7 +93,7 @@ export class AuthorizationTokens {
   }
 }
 
-function causeOf({ actor, client }: By): Cause {
+function causeOf({ actor, client, commandId }: By): Cause {
   const id = uuid7();
-  return { commandId: null, correlationId: id, causationId: id, actor, client };
+  return { commandId: commandId ?? null, correlationId: commandId ?? id, causationId: id, actor, client };
 }
