@@ -20,14 +20,17 @@ export interface CommandMessage<D> {
 
 export type CommandClass<D = unknown> = (new (data: D, context: Context) => CommandMessage<D>) & {
   readonly type: string;
+  /** Runs again, with `data` null, also where the key of its own input is gone: it was this command that destroyed it. */
+  readonly erases?: boolean;
 };
 
 const classes = new Map<string, CommandClass<never>>();
 
 /** Registers a message class under the contract's command type, which is what the log stores. */
-export function CommandType(type: string) {
+export function CommandType(type: string, { erases = false } = {}) {
   return <C extends new (data: never, context: Context) => object>(target: C): void => {
     Object.defineProperty(target, 'type', { value: type });
+    Object.defineProperty(target, 'erases', { value: erases });
     classes.set(type, target as unknown as CommandClass<never>);
   };
 }

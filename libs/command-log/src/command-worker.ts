@@ -145,18 +145,18 @@ export class CommandWorker {
 
     const actor: Actor = accepted.meta.actor;
     const opened = profileId ? await this.boxes.open(accepted, profileId) : null;
-    if (!opened || !profileId) {
+    if (!profileId || (!opened && !message.erases)) {
       // The subject's key is gone: its account was deleted while the command waited.
       return this.commands.settle(commandId, { status: 'rejected', reason: 'not_found', cursor: null }, profileId);
     }
-    if (!(await this.isAsVoted(accepted, opened['input']))) {
+    if (opened && !(await this.isAsVoted(accepted, opened['input']))) {
       this.log.error({ stream }, 'command was rejected: it is not the one that was voted on');
       return this.commands.settle(commandId, { status: 'rejected', reason: 'internal_error', cursor: null }, profileId);
     }
     const client: Client = {
-      ip: (opened['ip'] as string | null | undefined) ?? null,
-      userAgent: (opened['userAgent'] as string | null | undefined) ?? null,
-      location: (opened['location'] as string | null | undefined) ?? null,
+      ip: (opened?.['ip'] as string | null | undefined) ?? null,
+      userAgent: (opened?.['userAgent'] as string | null | undefined) ?? null,
+      location: (opened?.['location'] as string | null | undefined) ?? null,
     };
     const cause: Cause = {
       commandId,
@@ -166,7 +166,7 @@ export class CommandWorker {
       client,
     };
     const context: Context = { commandId, requestId, profileId, actor, client, acceptedAt: accepted.recordedAt, cause };
-    const result = await this.bus.execute<object, HandlerResult>(new message(opened['input'], context));
+    const result = await this.bus.execute<object, HandlerResult>(new message(opened?.['input'] ?? null, context));
     if (result.status !== 'deferred') await this.commands.settle(commandId, result, profileId, cause);
   }
 
