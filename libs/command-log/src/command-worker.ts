@@ -171,8 +171,7 @@ export class CommandWorker {
   }
 
   /**
-   * A vote holds for one operation: where the command went through a gate, this must have been released, and for just
-   * what is about to run (crypto design, section 14).
+   * A command that was held needs its gate: waived, or released for just what is about to run (crypto design, section 14).
    */
   private async isAsVoted(accepted: Recorded, input: unknown): Promise<boolean> {
     const { commandId, commandType, held } = accepted.data as CommandAccepted['data'];
@@ -180,10 +179,11 @@ export class CommandWorker {
     let opened: Recorded | null = null;
     let released = false;
     for await (const event of this.store.read(`gate-${commandId}`)) {
+      if (event.type === 'policy.gate_waived') return true;
       if (event.type === 'policy.gate_opened') opened = event;
       if (event.type === 'policy.gate_released') released = true;
     }
-    if (!opened) return true; // no policy matched
+    if (!opened) return false;
     const { op, profileId } = opened.data as GateOpened['data'];
     const nonce = (await this.boxes.open(opened, profileId))?.['opNonce'];
     if (!released || typeof nonce !== 'string') return false;

@@ -1,8 +1,23 @@
-import { Module } from '@nestjs/common';
-import { controllersOf, providersOf, type Slice } from '@symbolon/http';
-import * as all from './slices';
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { controllersOf, providersOf } from '@symbolon/http';
+import { Registry } from '@symbolon/platform';
+import { Evaluation } from './gate/evaluation';
+import { GateReactors } from './gate/gates.reactors';
+import { signIns } from './gate/sign-ins.projection';
+import { SignIns } from './gate/sign-ins.query';
+import { PolicyRows } from './policy/policies.query';
+import { PolicyChanges } from './policy/policy-changes';
+import { policyList } from './policy/policy-list.projection';
+import * as slices from './slices';
 
-const slices: Readonly<Record<string, Slice>> = { ...all };
+@Module({
+  controllers: controllersOf(slices),
+  providers: [...providersOf(slices), Evaluation, GateReactors, PolicyChanges, PolicyRows, SignIns],
+})
+export class PolicyModule implements OnModuleInit {
+  constructor(private readonly registry: Registry) {}
 
-@Module({ controllers: controllersOf(slices), providers: providersOf(slices) })
-export class PolicyModule {}
+  onModuleInit(): void {
+    this.registry.projections(policyList, signIns);
+  }
+}

@@ -19,7 +19,7 @@ export type PolicyDeactivated = Event<'policy.deactivated', { id: string }>;
 export type PolicyDeleted = Event<'policy.deleted', { id: string }>;
 export type PolicyEvent = PolicyRegistered | PolicyActivated | PolicyDeactivated | PolicyDeleted;
 
-/** Stream `gate-<commandId>`: a command that waits for votes. */
+/** Stream `gate-<commandId>`: a command that was held. Its first event is what was decided about it. */
 export type PolicyMatched = Event<
   'policy.matched',
   { id: string; commandId: string; policyEventId: string; poolId: string }
@@ -47,15 +47,20 @@ export type GateOpened = Event<
     context: BallotContext;
   }
 >;
+/** No active policy matched after all: the command runs without a vote. First and last event of its gate. */
+export type GateWaived = Event<'policy.gate_waived', { commandId: string; profileId: string }>;
 /** One chain has come to its end. */
 export type GateChainSettled = Event<
   'policy.chain_settled',
   { commandId: string; poolId: string; reason: string | null }
 >;
 export type GateReleased = Event<'policy.gate_released', { commandId: string; profileId: string }>;
-/** `cancel`: first polls of the chains that are still open; voting cancels whatever poll of theirs is open. */
+/**
+ * `cancel`: first polls of the chains that are still open; voting cancels whatever poll of theirs is open. The first
+ * event of a gate where a matching policy could not be evaluated.
+ */
 export type GateDenied = Event<
   'policy.gate_denied',
   { commandId: string; profileId: string; reason: string; cancel: readonly string[] }
 >;
-export type GateEvent = PolicyMatched | GateOpened | GateChainSettled | GateReleased | GateDenied;
+export type GateEvent = PolicyMatched | GateOpened | GateWaived | GateChainSettled | GateReleased | GateDenied;

@@ -1,0 +1,14 @@
+import { accept, type Decide, refuse } from '@symbolon/kernel';
+import type { PolicyEvent } from '../policy/policy.events';
+import { policyOf, type PolicyRef, type PolicySet } from '../policy/policy.model';
+
+export interface DeactivatePolicy {
+  readonly ref: PolicyRef;
+}
+
+export const deactivatePolicy: Decide<DeactivatePolicy, PolicyEvent, PolicySet> = ({ ref }, state) => {
+  const policy = policyOf(state, ref);
+  if (!policy) return refuse('policy.not_found');
+  if (!policy.active) return refuse('policy.not_active');
+  return accept({ type: 'policy.deactivated', version: 1, data: { id: policy.id } });
+};

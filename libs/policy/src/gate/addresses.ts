@@ -1,0 +1,56 @@
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+
+const range = /^([^/]+)\/(0|[1-9]\d{0,2})$/;
+/** An IPv4 address as a dual-stack socket shows it. */
+const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+
+interface Range {
+  readonly address: string;
+  readonly prefix: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+/** An IP address or a CIDR range, of either family; no zone, no octets with leading zeros. */
+export function isAddressRange(text: string): boolean {
+  return rangeOf(text) !== null;
+}
+
+/** True when the address lies in one of the ranges. False for what is no address. */
+export function liesIn(address: string, ranges: readonly string[]): boolean {
+  const client = plain(address.split('%', 1)[0]!);
+  const family = familyOf(client);
+  if (!family) return false;
+  const list = new BlockList();
+  for (const text of ranges) {
+    const parsed = rangeOf(text);
+    // Node takes an IPv4 address for a mapped one as well, which `::/0` would hold.
+    if (parsed?.family === family) list.addSubnet(parsed.address, parsed.prefix, parsed.family);
+  }
+  return list.check(client, family);
+}
+
+function rangeOf(text: string): Range | null {
+  const [, before, length] = range.exec(text) ?? [];
+  const given = before ?? text;
+  const givenFamily = given.includes('%') ? null : familyOf(given);
+  if (!givenFamily) return null;
+  const bits = givenFamily === 'ipv4' ? 32 : 128;
+  const prefix = length === undefined ? bits : Number(length);
+  if (prefix > bits) return null;
+  const address = plain(given);
+  // A range within the mapped addresses is one of IPv4.
+  if (givenFamily === 'ipv6' && isIPv4(address)) {
+    return prefix < 96 ? { address: given, prefix, family: 'ipv6' } : { address, prefix: prefix - 96, family: 'ipv4' };
+  }
+  return { address, prefix, family: givenFamily };
+}
+
+function plain(address: string): string {
+  const [, v4] = mapped.exec(address) ?? [];
+  return v4 !== undefined && isIPv4(v4) ? v4 : address;
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' | null {
+  if (isIP(address) === 0) return null;
+  return isIPv6(address) ? 'ipv6' : 'ipv4';
+}

@@ -1,0 +1,1 @@
+export type { GateEvent, GateOpened, PolicyMatched } from '@symbolon/contracts';
