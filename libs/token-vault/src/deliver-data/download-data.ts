@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { uuid5 } from '@symbolon/crypto';
-import { type Cause, Clock, Streams } from '@symbolon/kernel';
+import { type Actor, type Cause, Clock, EventStore, Streams } from '@symbolon/kernel';
 import { Deadlines } from '@symbolon/projection';
 import { type DownloadHandler, Transfers } from '@symbolon/transfer';
 import { retrieval } from '../retrieval/retrieval.model';
@@ -22,6 +22,7 @@ export class DownloadData implements DownloadHandler, OnModuleInit {
   constructor(
     private readonly transfers: Transfers,
     private readonly streams: Streams,
+    private readonly store: EventStore,
     private readonly opened: OpenParcels,
     private readonly deadlines: Deadlines,
     private readonly clock: Clock,
@@ -37,28 +38,33 @@ export class DownloadData implements DownloadHandler, OnModuleInit {
     const { state } = await this.streams.load(retrieval, requestId);
     if (state.phase !== 'ready' || !state.asked || !state.ready) return null;
     const delivery = await this.opened.deliver(state.asked, state.ready.parcelId);
-    const { profileId } = state.asked;
     const inline = state.ready.outputType === 0;
     return (
       delivery && {
         length: delivery.length,
         body: delivery.bytes,
-        sent: () => this.sent(requestId, profileId, inline),
+        sent: () => this.sent(requestId, inline),
       }
     );
   }
 
-  private async sent(requestId: string, profileId: string, inline: boolean): Promise<void> {
+  private async sent(requestId: string, inline: boolean): Promise<void> {
     const cause: Cause = {
       commandId: null,
       correlationId: requestId,
       causationId: uuid5(`${requestId}/token-vault.downloaded`),
-      actor: { profileId, kind: 'user' },
+      actor: await this.askedBy(requestId),
     };
     await this.streams.transact(retrieval, requestId, markDownloaded, {}, cause);
     if (inline) await this.keepForMessages(requestId);
     else await this.opened.clear(requestId);
     await this.deadlines.cancel(`${downloadDeadline}/${requestId}`);
+  }
+
+  /** The auth stands for whoever asked for the data. */
+  private async askedBy(requestId: string): Promise<Actor> {
+    for await (const { meta } of this.store.read(`retrieval-${requestId}`)) return meta.actor;
+    throw new Error(`retrieval ${requestId} was never requested`);
   }
 
   /** The message may go out only now: it waits for the command's HTTP answer, and the download need not. */
