@@ -1,14 +1,24 @@
-import { type BeforeApplicationShutdown, Module, type OnModuleInit } from '@nestjs/common';
-import { DeviceCredentials, DeviceLink, WebSocketDeviceLink } from '@symbolon/device-link';
+import { type BeforeApplicationShutdown, Inject, Module, type OnModuleInit } from '@nestjs/common';
+import {
+  CarriersDeviceLink,
+  DeviceCredentials,
+  DeviceLink,
+  RabbitMqDeviceLink,
+  RabbitMqManagement,
+  WebSocketDeviceLink,
+} from '@symbolon/device-link';
 import { controllersOf, providersOf } from '@symbolon/http';
 import { Clock, EventStore, type Recorded } from '@symbolon/kernel';
 import { Logger } from '@symbolon/observe';
 import { Registry } from '@symbolon/platform';
 import { ProjectionRunner } from '@symbolon/projection';
+import { Settings } from '@symbolon/settings';
 import { Transfers } from '@symbolon/transfer';
 import { Ballots } from './ballot/ballots';
 import { VoteAnswers } from './ballot/vote-answers';
 import { Votes } from './ballot/votes';
+import { BrokerAccounts } from './channel/broker-accounts';
+import { CarrierCheck } from './channel/carrier-check';
 import { ChannelSecrets } from './channel/channel-secrets';
 import { Courier } from './channel/courier';
 import { Envelopes } from './channel/envelopes';
@@ -27,6 +37,8 @@ import * as slices from './slices';
 /** What gives devices something to do. */
 const ordering = new Set([
   'data_token.data_exchanged',
+  'data_token.data_replaced',
+  'data_token.version_confirmed',
   'data_token.data_requested',
   'data_token.deleted',
   'data_token.reservation_expired',
@@ -37,9 +49,12 @@ const ordering = new Set([
 const settling = new Set([
   'storage.write_acknowledged',
   'data_token.write_failed',
+  'data_token.version_confirmed',
   'data_token.deleted',
   'data_token.reservation_expired',
 ]);
+/** What a device's account at the broker follows. */
+const admitting = new Set(['device.approved', 'device.configuration_rotated', 'device.rejected', 'device.removed']);
 const housekeepingMillis = 60_000;
 
 @Module({
@@ -49,6 +64,8 @@ const housekeepingMillis = 60_000;
     Answers,
     AbandonedReadings,
     Ballots,
+    BrokerAccounts,
+    CarrierCheck,
     ChannelSecrets,
     Courier,
     Devices,
@@ -68,7 +85,23 @@ const housekeepingMillis = 60_000;
       useFactory: (credentials: DeviceCredentials, clock: Clock, log: Logger) =>
         new WebSocketDeviceLink({ credentials, clock, log }),
     },
-    { provide: DeviceLink, useExisting: WebSocketDeviceLink },
+    {
+      provide: RabbitMqManagement,
+      inject: [Settings],
+      useFactory: ({ rabbitmq }: Settings) => rabbitmq && new RabbitMqManagement(rabbitmq),
+    },
+    {
+      provide: RabbitMqDeviceLink,
+      inject: [Settings, RabbitMqManagement, Clock, Logger],
+      useFactory: ({ rabbitmq: broker }: Settings, management: RabbitMqManagement | null, clock: Clock, log: Logger) =>
+        broker && management && new RabbitMqDeviceLink({ broker, management, clock, log }),
+    },
+    {
+      provide: DeviceLink,
+      inject: [WebSocketDeviceLink, RabbitMqDeviceLink],
+      useFactory: (sockets: WebSocketDeviceLink, broker: RabbitMqDeviceLink | null) =>
+        broker ? new CarriersDeviceLink(sockets, broker) : sockets,
+    },
   ],
   exports: [WebSocketDeviceLink],
 })
@@ -82,7 +115,11 @@ export class DeviceRouterModule implements OnModuleInit, BeforeApplicationShutdo
     private readonly transfers: Transfers,
     private readonly clock: Clock,
     private readonly log: Logger,
-    private readonly link: WebSocketDeviceLink,
+    private readonly sockets: WebSocketDeviceLink,
+    @Inject(RabbitMqDeviceLink) private readonly broker: RabbitMqDeviceLink | null,
+    private readonly link: DeviceLink,
+    private readonly accounts: BrokerAccounts,
+    private readonly carriers: CarrierCheck,
     private readonly inbox: Inbox,
     private readonly courier: Courier,
     private readonly readings: AbandonedReadings,
@@ -98,8 +135,12 @@ export class DeviceRouterModule implements OnModuleInit, BeforeApplicationShutdo
     this.registry.projections(projection);
     this.registry.keepParcels((parcelIds) => this.clearing.needed(parcelIds));
     this.registry.presence((devices) => this.presence.of(devices));
+    this.registry.carriers((errand) => this.carriers.require(errand));
+    if (this.broker) this.registry.dependency('rabbitmq', () => this.carriers.check());
     this.registry.loop({ start: () => void this.start(), stop: () => this.stop() });
-    this.registry.upgrade('/device-channel', (request, socket, head) => this.link.handleUpgrade(request, socket, head));
+    this.registry.upgrade('/device-channel', (request, socket, head) =>
+      this.sockets.handleUpgrade(request, socket, head),
+    );
     this.transfers.register(this.payloads);
     this.transfers.register(this.returned);
     this.link.receive((deviceIdentifier, message) => this.inbox.receive(deviceIdentifier, message));
@@ -109,14 +150,16 @@ export class DeviceRouterModule implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /** The listener does not close before its last connection, and these would stay. */
-  beforeApplicationShutdown(): Promise<void> {
-    return this.link.close();
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all([this.sockets.close(), this.broker?.close()]);
   }
 
   /** The rows have moved with these events. */
   private moved(events: readonly Recorded[]): void {
     if (events.some(({ type }) => ordering.has(type))) this.courier.wake();
     if (events.some(({ type }) => type === 'data_token.data_requested')) this.readings.wake();
+    for (const { type, data } of events)
+      if (admitting.has(type)) void this.accounts.follow((data as { deviceIdentifier: string }).deviceIdentifier);
     for (const { type, data } of events)
       if (settling.has(type)) this.clearing.settled((data as { tokenId: string }).tokenId);
   }
@@ -137,16 +180,19 @@ export class DeviceRouterModule implements OnModuleInit, BeforeApplicationShutdo
         );
     }
     if (!this.housekeeping) return;
+    this.broker?.start();
+    this.accounts.start();
     this.courier.start();
     this.readings.start();
     await this.keepHouse();
   }
 
-  private stop(): void {
+  private async stop(): Promise<void> {
     if (this.housekeeping) clearInterval(this.housekeeping);
     this.housekeeping = null;
     this.courier.stop();
     this.readings.stop();
+    await this.accounts.stop();
   }
 
   private async keepHouse(): Promise<void> {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EventStore } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
+import { Registry } from '@symbolon/platform';
 import { DataSource } from 'typeorm';
 
 const patience = 2000;
@@ -12,6 +13,7 @@ export class Dependencies {
     private readonly dataSource: DataSource,
     private readonly store: EventStore,
     private readonly parcels: ParcelStore,
+    private readonly registry: Registry,
   ) {}
 
   /** What else is needed: the services behind a gateway. */
@@ -24,7 +26,17 @@ export class Dependencies {
       answers(() => this.parcels.check()),
       this.neighbours(),
     ]);
-    return { database, 'event-store': eventStore, 'parcel-store': parcelStore, ...neighbours };
+    const further = [...this.registry.contents().dependencies].map(async ([name, check]) => [
+      name,
+      await answers(check),
+    ]);
+    return {
+      database,
+      'event-store': eventStore,
+      'parcel-store': parcelStore,
+      ...Object.fromEntries(await Promise.all(further)),
+      ...neighbours,
+    };
   }
 }
 

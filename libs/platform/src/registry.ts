@@ -27,6 +27,13 @@ export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Bu
 
 export type MessageProducer = (event: Recorded) => Promise<ChannelMessages | null>;
 
+/** What devices are to be told: those of a profile that hold its data, of one token, or these. */
+export interface DeviceErrand {
+  readonly profileId: string;
+  readonly tokenId?: string;
+  readonly deviceIdentifiers?: readonly string[];
+}
+
 /** What this process is: all of Symbolon, the gateway before separate services, or one of these. */
 export type Part = 'whole' | 'gateway' | ServiceName;
 
@@ -44,9 +51,26 @@ export class Registry {
   private readonly upgrades = new Map<string, UpgradeHandler>();
   private readonly contextLoops: Loop[] = [];
   private readonly edgeLoops: Loop[] = [];
+  private readonly dependencies = new Map<string, () => Promise<unknown>>();
+  private carrierCheck: (errand: DeviceErrand) => Promise<void> = () => Promise.resolve();
   private presenceSource: PresenceSource = () => Promise.resolve(new Map());
 
   constructor(readonly part: Part = 'whole') {}
+
+  /** Something that `/health` shows by this name; `check` rejects while it is away. */
+  dependency(name: string, check: () => Promise<unknown>): void {
+    this.dependencies.set(name, check);
+  }
+
+  /** Who knows which devices can be told something. */
+  carriers(check: (errand: DeviceErrand) => Promise<void>): void {
+    this.carrierCheck = check;
+  }
+
+  /** Throws `Unavailable` where none of the devices that a command addresses could be told: nothing is recorded then. */
+  requireCarrier(errand: DeviceErrand): Promise<void> {
+    return this.carrierCheck(errand);
+  }
 
   projections(...projections: readonly Projection[]): void {
     this.allProjections.push(...projections);
@@ -98,6 +122,7 @@ export class Registry {
       producers: this.producers,
       keepers: this.keepers,
       upgrades: this.upgrades,
+      dependencies: this.dependencies,
     } as const;
   }
 }

@@ -18,8 +18,9 @@ import {
 } from '@symbolon/crypto';
 import { type Envelope, subprotocol } from '@symbolon/device-link';
 import { instant } from '@symbolon/kernel';
+import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import { WebSocket } from 'ws';
-import type { TestProfile, TestServer } from './test-server';
+import type { TestClient, TestProfile } from './test-client';
 
 // What a test reads of an opened message has the shape of section 16.3.
 type Content = any;
@@ -52,6 +53,7 @@ export class TestDevice {
   readonly acks = new Set<string>();
   closeCode: number | null = null;
   private socket: WebSocket | null = null;
+  private broker: { readonly connection: ChannelModel; readonly channel: ConfirmChannel } | null = null;
   private wakers: Array<() => void> = [];
   /** Whether messages are acked before they are looked at. */
   acking = true;
@@ -64,7 +66,7 @@ export class TestDevice {
 
   private constructor(
     readonly deviceIdentifier: string,
-    private readonly configuration: Record<string, string>,
+    readonly configuration: Record<string, string>,
     private readonly privateKey: PrivateKey,
     private readonly signingKey: PrivateKey | null,
     private readonly serverKey: string,
@@ -72,7 +74,7 @@ export class TestDevice {
 
   /** Registers, approves and configures a device of the profile and makes it a storage device. */
   static async of(
-    server: TestServer,
+    server: TestClient,
     { token }: TestProfile,
     { storage = true, signing = true } = {},
   ): Promise<TestDevice> {
@@ -111,7 +113,40 @@ export class TestDevice {
     this.closeCode = null;
   }
 
+  /** Reads its queue at the broker and answers that way; rejects where the broker does not let it in. */
+  async connectByBroker(): Promise<void> {
+    const of = (name: string) => this.configuration[`rabbit-${name}`]!;
+    const connection = await connect({
+      hostname: of('host'),
+      port: Number(of('port')),
+      vhost: encodeURIComponent(of('vhost')),
+      username: of('user'),
+      password: of('pass'),
+    });
+    connection.on('error', () => undefined);
+    connection.on('close', () => {
+      if (this.broker?.connection === connection) this.broker = null;
+      this.wake();
+    });
+    const channel = await connection.createConfirmChannel();
+    channel.on('error', () => undefined);
+    this.broker = { connection, channel };
+    await channel.prefetch(64);
+    await channel.consume(of('queue'), (message) => {
+      if (!message) return;
+      this.take(JSON.parse(message.content.toString()) as Envelope, () => channel.ack(message));
+      this.wake();
+    });
+  }
+
+  /** Connected to the broker at this moment. */
+  get byBroker(): boolean {
+    return this.broker !== null;
+  }
+
   async leave(): Promise<void> {
+    await this.broker?.connection.close().catch(() => undefined);
+    this.broker = null;
     this.socket?.terminate();
     if (this.socket) await this.until(() => this.closeCode !== null);
     this.socket = null;
@@ -132,6 +167,13 @@ export class TestDevice {
   }
 
   sendFrame(frame: unknown): void {
+    if (this.broker && !this.socket) {
+      const { type } = frame as Partial<Envelope>;
+      const content = Buffer.from(typeof frame === 'string' ? frame : JSON.stringify(frame));
+      const options = { persistent: true, userId: this.configuration['rabbit-user'] };
+      this.broker.channel.publish('symbolon.devices', `${this.deviceIdentifier}.${type}`, content, options);
+      return;
+    }
     this.socket!.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 
@@ -244,12 +286,12 @@ export class TestDevice {
   private hear(text: string): void {
     const frame = JSON.parse(text) as Envelope & { ack?: string };
     if (frame.ack) this.acks.add(frame.ack);
-    else this.take(frame);
+    else this.take(frame, () => this.sendFrame({ ack: frame.id }));
     this.wake();
   }
 
-  private take(envelope: Envelope): void {
-    if (this.acking) this.sendFrame({ ack: envelope.id });
+  private take(envelope: Envelope, ack: () => void): void {
+    if (this.acking) ack();
     const { id, type, deviceIdentifier, body, sig } = envelope;
     const { sealed } = body as { sealed?: string };
     if (sealed === undefined) {

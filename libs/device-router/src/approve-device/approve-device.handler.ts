@@ -2,6 +2,7 @@ import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type HandlerResult, resultOf } from '@symbolon/command-log';
 import { Streams } from '@symbolon/kernel';
 import { Settings } from '@symbolon/settings';
+import { BrokerAccounts } from '../channel/broker-accounts';
 import { ChannelSecrets } from '../channel/channel-secrets';
 import { device } from '../device/device.model';
 import { Devices } from '../device/devices.query';
@@ -15,6 +16,7 @@ export class ApproveDeviceHandler implements ICommandHandler<ApproveDevice> {
     private readonly devices: Devices,
     private readonly secrets: ChannelSecrets,
     private readonly settings: Settings,
+    private readonly accounts: BrokerAccounts,
   ) {}
 
   async execute({ data, context }: ApproveDevice): Promise<HandlerResult> {
@@ -23,6 +25,7 @@ export class ApproveDeviceHandler implements ICommandHandler<ApproveDevice> {
     const command = { ...data, owner: context.profileId, keyMissing };
     const outcome = await this.streams.transact(device, deviceIdentifier, approveDevice, command, context.cause);
     if (outcome.status === 'refused') await this.secrets.forget(secretKeyId);
+    else await this.accounts.follow(deviceIdentifier);
     return resultOf(outcome, () => ({ deviceIdentifier }));
   }
 }

@@ -71,6 +71,7 @@ export class Courier {
     private readonly metrics: Metrics,
   ) {
     link.onConnected((deviceIdentifier) => void this.connected(deviceIdentifier));
+    link.onReachable(() => this.wake());
   }
 
   start(): void {
@@ -124,7 +125,7 @@ export class Courier {
 
   private async claim(): Promise<ClaimedRow[]> {
     const rooms = this.link
-      .connected()
+      .reachable()
       .map((device) => [device, window - (this.underWay.get(device)?.size ?? 0)] as const)
       .filter(([, room]) => room > 0);
     if (rooms.length === 0) return [];
@@ -146,10 +147,13 @@ export class Courier {
     try {
       const envelope = await this.dispatch(row);
       if (envelope) {
-        const sent = await this.link.send(envelope);
+        const expiresAt = isBallot(row) ? { expiresAt: instant(row.expires_at.getTime()) } : {};
+        const sent = await this.link.send(envelope, expiresAt);
         if (sent === 'confirmed') {
           this.metrics.deviceMessage('out', envelope.type, 'sent');
           await this.ballots.arrived(row);
+        } else if (!this.link.connected().includes(device)) {
+          await this.putBack(id);
         }
       }
     } catch (error) {
@@ -161,6 +165,14 @@ export class Courier {
       // Half a window at a time: one look into the table for many orders.
       if (mine.size <= window / 2 && this.backlog.delete(device)) this.wake();
     }
+  }
+
+  /** It never left: it is due as soon as the device can be reached. */
+  private async putBack(id: string): Promise<void> {
+    await this.dataSource.query(
+      `update device_router.delivery set next_at = '-infinity' where envelope_id = $1 and next_at < 'infinity'`,
+      [id],
+    );
   }
 
   /** An outage of ours is no try: the order is due again as soon as it is over. */

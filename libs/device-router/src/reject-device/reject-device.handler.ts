@@ -2,6 +2,7 @@ import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { Commands, type HandlerResult, rejected, resultOf } from '@symbolon/command-log';
 import { closeCodes, DeviceLink } from '@symbolon/device-link';
 import { Streams } from '@symbolon/kernel';
+import { BrokerAccounts } from '../channel/broker-accounts';
 import { device } from '../device/device.model';
 import { rejectDevice } from './reject-device.decide';
 import { RejectDevice } from './reject-device.command';
@@ -12,6 +13,7 @@ export class RejectDeviceHandler implements ICommandHandler<RejectDevice> {
     private readonly streams: Streams,
     private readonly commands: Commands,
     private readonly link: DeviceLink,
+    private readonly accounts: BrokerAccounts,
   ) {}
 
   async execute({ data: { deviceIdentifier }, context }: RejectDevice): Promise<HandlerResult> {
@@ -30,6 +32,7 @@ export class RejectDeviceHandler implements ICommandHandler<RejectDevice> {
       cause: 'rejected',
     });
     this.link.disconnect(deviceIdentifier, closeCodes.revoked);
+    await this.accounts.follow(deviceIdentifier);
     return resultOf(outcome, () => ({ deviceIdentifier }));
   }
 }

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { ProfileCaller } from '@symbolon/command-log';
 import { KeyStore } from '@symbolon/crypto';
-import { closeCodes, DeviceLink } from '@symbolon/device-link';
+import { closeCodes, DeviceLink, topology } from '@symbolon/device-link';
 import { Problem } from '@symbolon/http';
 import { type Outcome, Streams } from '@symbolon/kernel';
 import { ProjectionRunner } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
+import { BrokerAccounts } from '../channel/broker-accounts';
 import { ChannelSecrets } from '../channel/channel-secrets';
 import { causeOf } from '../device/cause-of';
 import { device } from '../device/device.model';
@@ -17,6 +18,7 @@ import { recordRetrieval, rotateSecret, showSecret } from './retrieve-configurat
 export class DeviceConfiguration {
   constructor(
     private readonly secrets: ChannelSecrets,
+    private readonly accounts: BrokerAccounts,
     private readonly streams: Streams,
     private readonly keys: KeyStore,
     private readonly link: DeviceLink,
@@ -34,7 +36,7 @@ export class DeviceConfiguration {
       await this.keys.destroyOnce(secretKeyId);
       if (shown !== null) {
         await this.projections.passed(shown);
-        return this.describe(known, secret);
+        return this.describe(known, { secret, secretKeyId });
       }
     }
     done(await this.streams.transact(device, deviceIdentifier, recordRetrieval, { deviceIdentifier }, causeOf(caller)));
@@ -50,19 +52,37 @@ export class DeviceConfiguration {
     if (outcome.status === 'refused') await this.secrets.forget(minted.secretKeyId);
     await this.projections.passed(done(outcome));
     this.link.disconnect(deviceIdentifier, closeCodes.revoked);
+    await this.accounts.follow(deviceIdentifier);
     await this.keys.destroyOnce(minted.secretKeyId);
     if (before) await this.secrets.forget(before);
-    return this.describe(known, secret);
+    return this.describe(known, { secret, secretKeyId: minted.secretKeyId });
   }
 
-  private describe({ deviceIdentifier, clientId }: KnownDevice, secret: string | null): object {
+  private describe(
+    { deviceIdentifier, clientId }: KnownDevice,
+    shown: { readonly secret: string; readonly secretKeyId: string } | null,
+  ): object {
     return {
       'device-identifier': deviceIdentifier,
       'client-id': clientId,
-      ...(secret === null ? {} : { 'client-secret': secret }),
+      ...(shown === null ? {} : { 'client-secret': shown.secret }),
       'channel-url': this.settings.deviceChannelUrl,
       'cab-public-key': this.keys.sealKeys().publicKey,
       'jwks-url': `${this.settings.publicUrl}/.well-known/jwks.json`,
+      ...this.brokerPart(deviceIdentifier, shown?.secretKeyId ?? null),
+    };
+  }
+
+  private brokerPart(deviceIdentifier: string, secretKeyId: string | null): object {
+    const { rabbitmq } = this.settings;
+    if (!rabbitmq) return {};
+    return {
+      'rabbit-user': topology.userOf(deviceIdentifier),
+      ...(secretKeyId === null ? {} : { 'rabbit-pass': this.keys.brokerPassword(deviceIdentifier, secretKeyId) }),
+      'rabbit-host': rabbitmq.host,
+      'rabbit-port': rabbitmq.port,
+      'rabbit-vhost': rabbitmq.vhost,
+      'rabbit-queue': topology.queueOf(deviceIdentifier),
     };
   }
 }

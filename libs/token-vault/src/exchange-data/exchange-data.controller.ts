@@ -3,6 +3,7 @@ import { Commands, KeyReused, type ProfileCaller } from '@symbolon/command-log';
 import { sha256Hex } from '@symbolon/crypto';
 import { Accepted, Base64Field, CallerOf, Endpoint } from '@symbolon/http';
 import { Clock } from '@symbolon/kernel';
+import { Registry } from '@symbolon/platform';
 import { one, Parcels } from '../parcel/parcels';
 import { TokenField } from '../token/token-fields';
 import { Tokens } from '../token/tokens.query';
@@ -26,6 +27,7 @@ export class ExchangeDataController {
     private readonly tokens: Tokens,
     private readonly parcels: Parcels,
     private readonly clock: Clock,
+    private readonly registry: Registry,
   ) {}
 
   @Endpoint({
@@ -48,6 +50,7 @@ export class ExchangeDataController {
     if (earlier) return new Accepted(earlier);
 
     const ref = await this.tokens.refer(body.temporaryTokenSpace, caller.profileId);
+    if (ref.tokenId !== null) await this.registry.requireCarrier({ profileId: caller.profileId });
     const parcel = ref.tokenId === null ? null : await this.parcels.seal(caller.profileId, ref.tokenId, one(bytes));
     const input: ExchangeDataInput = { ...ref, begunAt, parcel };
     try {

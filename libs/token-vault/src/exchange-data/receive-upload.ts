@@ -3,6 +3,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Commands } from '@symbolon/command-log';
 import { Accepted, unauthorized } from '@symbolon/http';
 import { type Actor, Clock } from '@symbolon/kernel';
+import { Registry } from '@symbolon/platform';
 import { Transfers, type UploadContext, type UploadHandler } from '@symbolon/transfer';
 import { Parcels } from '../parcel/parcels';
 import { Tokens } from '../token/tokens.query';
@@ -26,6 +27,7 @@ export class ReceiveUpload implements UploadHandler, OnModuleInit {
     private readonly parcels: Parcels,
     private readonly commands: Commands,
     private readonly clock: Clock,
+    private readonly registry: Registry,
   ) {}
 
   onModuleInit(): void {
@@ -38,6 +40,7 @@ export class ReceiveUpload implements UploadHandler, OnModuleInit {
     const row = await this.tokens.byId(tokenId);
     // The auth is good for as long as the reservation is.
     if (row?.status !== 'temporary') throw unauthorized();
+    await this.registry.requireCarrier({ profileId: row.profile_id });
     const parcel = await this.parcels.seal(row.profile_id, tokenId, body);
     const input: ExchangeDataInput = { tokenId, begunAt, parcel };
     // The auth stands for the token that asked for it, so the command is not one without credentials.

@@ -4,6 +4,7 @@ import { uuid7 } from '@symbolon/crypto';
 import { Accepted, BoolField, CallerOf, Endpoint } from '@symbolon/http';
 import { Clock } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
+import { Registry } from '@symbolon/platform';
 import { TokenField } from '../token/token-fields';
 import { Tokens } from '../token/tokens.query';
 import { RequestData, type RequestDataInput } from './request-data.command';
@@ -26,6 +27,7 @@ export class RequestDataController {
     private readonly clock: Clock,
     private readonly audit: Audit,
     private readonly parcels: ParcelStore,
+    private readonly registry: Registry,
   ) {}
 
   @Endpoint({
@@ -48,6 +50,7 @@ export class RequestDataController {
     );
     // Without it no device could hand anything back: nothing is recorded then.
     await this.parcels.check();
+    await this.registry.requireCarrier({ profileId: caller.profileId, tokenId });
     const requestId = uuid7();
     const input: RequestDataInput = { tokenId, requestId, sealed: body.sealed, begunAt: this.clock.now() };
     return new Accepted(await this.commands.submit({ ...submission, input, requestId }));

@@ -3,6 +3,7 @@ import { Commands, KeyReused, type ProfileCaller } from '@symbolon/command-log';
 import { sha256Hex } from '@symbolon/crypto';
 import { Accepted, Base64Field, CallerOf, Endpoint, invalid, TextField } from '@symbolon/http';
 import { Clock } from '@symbolon/kernel';
+import { Registry } from '@symbolon/platform';
 import { payloadLimit } from '../exchange-data/exchange-data.controller';
 import { one, Parcels } from '../parcel/parcels';
 import { TokenMetaField, type TokenMetaFields } from '../token/token-fields';
@@ -40,6 +41,7 @@ export class UpdateDataController {
     private readonly tokens: Tokens,
     private readonly parcels: Parcels,
     private readonly clock: Clock,
+    private readonly registry: Registry,
   ) {}
 
   @Endpoint({
@@ -69,6 +71,7 @@ export class UpdateDataController {
     if (earlier) return new Accepted(earlier);
 
     const ref = await this.tokens.refer(text, caller.profileId);
+    if (bytes && ref.tokenId !== null) await this.registry.requireCarrier({ profileId: caller.profileId });
     const parcel =
       bytes && ref.tokenId !== null ? await this.parcels.seal(caller.profileId, ref.tokenId, one(bytes)) : null;
     const input: UpdateDataInput = { ...ref, begunAt, parcel, changes };
