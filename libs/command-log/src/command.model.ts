@@ -8,6 +8,7 @@ export interface CommandState {
   readonly type: string;
   readonly profileId: string | null;
   readonly requestId: string | null;
+  readonly poolId?: string | undefined;
   readonly reason: string | null;
 }
 
@@ -23,6 +24,7 @@ export const command: Model<CommandEvent, CommandState> = {
           type: event.data.commandType,
           profileId: event.data.profileId,
           requestId: event.data.requestId,
+          poolId: event.data.poolId,
         };
       case 'command.pending_vote':
         return { ...state, phase: 'pending_vote' };

@@ -18,6 +18,8 @@ export type CommandAccepted = Event<
     /** Null for a command without a profile behind it. */
     profileId: string | null;
     requestId: string | null;
+    /** Of the poll that the command is to open (84, 86); else absent. */
+    poolId?: string;
     idempotencyKeyHash: string | null;
     /** Issued without a token: its status can be read without one. */
     anonymous: boolean;

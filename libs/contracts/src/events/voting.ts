@@ -99,7 +99,14 @@ export type PollCreated = Event<
     deviceIdentifiers: readonly string[] | null;
     skipped: readonly string[];
   } & Strategy,
-  { title: string; question: string; nonce: string | null; context: BallotContext }
+  {
+    title: string;
+    question: string;
+    nonce: string | null;
+    context: BallotContext;
+    /** 16 bytes, base64url: of the digest of a question that holds no command; null where a gate keeps it. */
+    opNonce?: string | null;
+  }
 >;
 /** `profileId` is the subject whose box in `poll.created` holds what the ballot shows. */
 export type BallotIssued = Event<
@@ -136,6 +143,7 @@ export type BallotVoided = Event<
     reason: 'poll_resolved' | 'poll_cancelled' | 'authenticator_removed';
   }
 >;
+/** Of a ballot that this device never had, on the stream of the vote; else on that of the poll. */
 export type VoteDiscarded = Event<
   'ballot.vote_discarded',
   {
@@ -212,4 +220,4 @@ export type VoteRefused = Event<
     reason: 'device.envelope_invalid' | 'device.signature_invalid';
   }
 >;
-export type VoteEvent = VoteReceived | VoteRefused;
+export type VoteEvent = VoteReceived | VoteRefused | VoteDiscarded;

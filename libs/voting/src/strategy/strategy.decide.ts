@@ -181,11 +181,3 @@ function cannotHold(rules: Strategy, yes: number, no: number, open: number): boo
       return yes + open < Number(rules.countRequired);
   }
 }
-
-/** Whether `eligible` ballots can reach the quorum and the count at all. */
-export function isReachable(
-  { quorumSize, countRequired }: Pick<PollRules, 'quorumSize' | 'countRequired'>,
-  eligible: number,
-): boolean {
-  return eligible >= Math.max(1, quorumSize, countRequired ?? 0);
-}
