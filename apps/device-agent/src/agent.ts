@@ -1,7 +1,14 @@
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as after } from 'node:timers/promises';
 import { rowContext } from '@symbolon/contracts';
-import { open, seal } from '@symbolon/crypto';
+import { open, seal, uuid5 } from '@symbolon/crypto';
 import { type Clock, SystemClock } from '@symbolon/kernel';
+import { AuthenticatorRole } from './authenticator/authenticator-role';
+import { BallotBox } from './authenticator/ballot-box';
+import { ControlSocket } from './authenticator/control-socket';
+import type { Rules } from './authenticator/rules';
+import { RulesDecider } from './authenticator/rules-decider';
+import { TerminalDecider } from './authenticator/terminal-decider';
 import { Backoff } from './backoff';
 import { BlobStore } from './blob-store';
 import { Correspondence } from './envelope';
@@ -39,6 +46,19 @@ export interface AgentOptions {
   readonly pace?: Partial<Pace>;
   /** Trust the server's present keys instead of those that were pinned. */
   readonly pairAnew?: boolean;
+  /** What the device does. Default: storage. */
+  readonly roles?: readonly RoleName[];
+  /** How ballots are decided; what this leaves open waits for the control socket. */
+  readonly voting?: VotingOptions;
+}
+
+export const roleNames = ['storage', 'authenticator'] as const;
+export type RoleName = (typeof roleNames)[number];
+
+export interface VotingOptions {
+  readonly rules?: Rules;
+  /** A person who is asked. */
+  readonly terminal?: { readonly input: Readable; readonly output: Writable };
 }
 
 /** How an agent ended: code 0 after `stop`, else a sentence for people. */
@@ -183,15 +203,30 @@ class Agent {
       log,
       retry: () => this.backoff(),
     });
+    const correspondence = new Correspondence(configuration, keys);
+    const roles = this.options.roles ?? ['storage'];
+    const authenticator = new AuthenticatorRole({
+      deviceIdentifier,
+      keys,
+      box: await BallotBox.open(home.path('ballots'), deviceIdentifier, keys),
+      lanes,
+      serverKeys,
+      clock,
+      log,
+      send: (type, id, at, correlationId, content) =>
+        link.send(correspondence.sealed(type, id, at, correlationId, content)),
+      answerId: (envelopeId) => uuid5(`${pairing.pairedAt} vote for ${envelopeId}`),
+    });
+    const voting = roles.includes('authenticator') ? await this.openVoting(home, authenticator) : null;
     const orders = new Orders({
       deviceIdentifier,
       pairedAt: pairing.pairedAt,
       link,
       ledger,
       lanes,
-      correspondence: new Correspondence(configuration, keys),
+      correspondence,
       serverKeys,
-      roles: [storage],
+      roles: [...(roles.includes('storage') ? [storage] : []), ...(voting ? [authenticator] : [])],
       heldDir: home.path('held'),
       clock,
       log,
@@ -200,11 +235,13 @@ class Agent {
 
     const hourly = setInterval(() => {
       ledger.sweep();
+      void authenticator.forget();
       serverKeys.refresh().catch(() => undefined);
     }, hour);
     try {
       await orders.resume();
       link.open((message, confirm) => orders.receive(message, confirm));
+      await voting?.resume();
       await Promise.race([link.ready, link.halted, aborted(signal)]);
       if (signal.aborted) return;
       log('ready', { deviceIdentifier, objects: ledger.size });
@@ -215,6 +252,7 @@ class Agent {
       await Promise.race([link.halted, aborted(signal)]).finally(() => reconciled);
     } finally {
       clearInterval(hourly);
+      await voting?.close();
       // Answers still go out as long as the carrier takes them.
       await Promise.race([orders.settle(), after(patience, undefined, { ref: false })]);
       await link.close();
@@ -222,6 +260,23 @@ class Agent {
       await ledger.close();
       log('stopped');
     }
+  }
+
+  /** Ballots are decided by rules, by a person at the terminal and through the control socket, whoever is first. */
+  private async openVoting(home: Home, role: AuthenticatorRole) {
+    const { clock, log } = this;
+    const { rules, terminal } = this.options.voting ?? {};
+    const person = terminal ? new TerminalDecider(role, terminal.input, terminal.output) : null;
+    const decider = rules ? new RulesDecider(rules, role, clock, log, person) : person;
+    if (decider) role.decideBy(decider);
+    const control = await ControlSocket.open(home.dir, role);
+    return {
+      resume: () => role.resume(),
+      close: async () => {
+        person?.close();
+        await control.close();
+      },
+    };
   }
 
   private backoff(): Backoff {

@@ -22,9 +22,25 @@ export interface Configuration {
   readonly clientSecret: string;
   readonly channelUrl: string;
   readonly jwksUrl: string;
+  /** Null unless RabbitMQ is the carrier. */
+  readonly broker: BrokerConfiguration | null;
   /** The server's X25519 key: its 32 bytes and the fingerprint of its 100-byte form. */
   readonly cabPublicKey: { readonly raw: Uint8Array; readonly fingerprint: string };
 }
+
+/** The `rabbit-*` keys of the configuration. */
+export interface BrokerConfiguration {
+  readonly host: string;
+  readonly port: number;
+  readonly vhost: string;
+  readonly user: string;
+  readonly password: string;
+  readonly queue: string;
+}
+
+/** How the device reaches the server: WebSocket unless it is told otherwise. */
+export const carriers = ['websocket', 'rabbitmq'] as const;
+export type Carrier = (typeof carriers)[number];
 
 /** The device's own login (contract, row 36) at the server's public URL. */
 export interface Login {
@@ -83,13 +99,14 @@ export class Home {
     await rm(this.path('agent.lock'), { force: true });
   }
 
-  async configuration(): Promise<Configuration> {
+  /** Throws `Halt` where it lacks what the carrier needs. */
+  async configuration(carrier: Carrier = 'websocket'): Promise<Configuration> {
     const json = await this.json('device.json', 'Retrieve the device configuration (row 41 of the API) into it.');
     const text = (name: string): string => {
       const value = json[name];
       if (typeof value === 'string' && value !== '') return value;
       const advice =
-        name === 'client-secret' ? ' It is shown once: retrieve the configuration again with rotate=true.' : '';
+        name === 'client-secret' || name === 'rabbit-pass' ? ' It is shown once: retrieve the configuration again with rotate=true.' : '';
       throw new Halt(exits.usage, `${this.path('device.json')} has no "${name}".${advice}`);
     };
     const deviceIdentifier = text('device-identifier');
@@ -104,11 +121,32 @@ export class Home {
         clientSecret: text('client-secret'),
         channelUrl,
         jwksUrl,
+        broker: carrier === 'rabbitmq' ? this.broker(json, text) : null,
         cabPublicKey: { raw, fingerprint },
       };
     } catch (error) {
       throw error instanceof KeyFormError ? this.malformed('device.json', 'cab-public-key') : error;
     }
+  }
+
+  private broker(json: Readonly<Record<string, unknown>>, text: (name: string) => string): BrokerConfiguration {
+    if (json['rabbit-host'] === undefined) {
+      throw new Halt(
+        exits.usage,
+        `${this.path('device.json')} has no "rabbit-host": its server has no RabbitMQ, or had none when it was retrieved. Start without --carrier rabbitmq.`,
+      );
+    }
+    const port = json['rabbit-port'];
+    if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535)
+      throw this.malformed('device.json', 'rabbit-port');
+    return {
+      host: text('rabbit-host'),
+      port,
+      vhost: text('rabbit-vhost'),
+      user: text('rabbit-user'),
+      password: text('rabbit-pass'),
+      queue: text('rabbit-queue'),
+    };
   }
 
   async login(): Promise<Login> {

@@ -1,16 +1,20 @@
 // The pool of file operations is made at the first of them: enough threads for writes that wait for the disk.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { runAgent } from './agent';
+import { roleNames, type RoleName, runAgent } from './agent';
+import { readRules, type Rules } from './authenticator/rules';
 import { exits } from './halt';
 import { logTo } from './log';
 
-const usage = `Usage: device-agent run --dir DIR [--json] [--pair-anew] [--attached]
+const usage = `Usage: device-agent run --dir DIR [--role ROLES] [--rules FILE] [--json] [--pair-anew] [--attached]
 
 Runs a device on the directory DIR, which holds device.json (its configuration) and login.json
 ({"url","username","password"}). Everything else in DIR is made and kept by the agent.
 
+  --role       what the device does: storage (default), authenticator, or both as storage,authenticator
+  --rules      decide on ballots by the rules in this file; without it they are asked at the terminal
   --json       tell what happens as JSON lines
   --pair-anew  trust the server's present keys instead of those seen at the first start
   --attached   end when the standard input ends, that is with the program that started it
@@ -24,6 +28,8 @@ async function main(args: readonly string[]): Promise<number> {
       allowPositionals: true,
       options: {
         dir: { type: 'string' },
+        role: { type: 'string', default: 'storage' },
+        rules: { type: 'string' },
         json: { type: 'boolean', default: false },
         'pair-anew': { type: 'boolean', default: false },
         attached: { type: 'boolean', default: false },
@@ -44,8 +50,32 @@ async function main(args: readonly string[]): Promise<number> {
     return exits.usage;
   }
 
+  const roles = values.role.split(',').filter((name) => name !== '');
+  if (roles.length === 0 || !roles.every(isRoleName)) {
+    process.stderr.write(`--role takes ${roleNames.join(', ')} or both with a comma between\n`);
+    return exits.usage;
+  }
+  let rules: Rules | undefined;
+  try {
+    rules = values.rules === undefined ? undefined : readRules(readFileSync(values.rules, 'utf8'));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unknown';
+    process.stderr.write(`The rules in ${values.rules} cannot be used: ${reason}.\n`);
+    return exits.usage;
+  }
+
   const log = logTo(process.stdout, values.json);
-  const agent = runAgent({ dir: values.dir, log, pairAnew: values['pair-anew'] });
+  const asks = roles.includes('authenticator') && process.stdin.isTTY && !values.json && !values.attached;
+  const agent = runAgent({
+    dir: values.dir,
+    log,
+    pairAnew: values['pair-anew'],
+    roles,
+    voting: {
+      ...(rules ? { rules } : {}),
+      ...(asks ? { terminal: { input: process.stdin, output: process.stdout } } : {}),
+    },
+  });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void agent.stop());
   if (values.attached) process.stdin.on('close', () => void agent.stop()).resume();
   const { exit, sentence } = await agent.ended;
@@ -55,6 +85,10 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${sentence}\n`);
   }
   return exit;
+}
+
+function isRoleName(text: string): text is RoleName {
+  return (roleNames as readonly string[]).includes(text);
 }
 
 void main(process.argv.slice(2)).then((code) => (process.exitCode = code));

@@ -99,12 +99,13 @@ export class Orders {
     if (type === 'device.pong') return confirm(id);
     if (type === 'error') {
       confirm(id);
-      if (envelope.correlationId !== null) this.answerIds.refused(envelope.correlationId);
-      return log('server-refused', {
-        id,
-        correlationId: envelope.correlationId,
-        code: String(envelope.body['code']).slice(0, 64),
-      });
+      const { correlationId } = envelope;
+      const code = String(envelope.body['code']).slice(0, 64);
+      log('server-refused', { id, correlationId, code });
+      if (correlationId === null) return;
+      this.answerIds.refused(correlationId);
+      for (const role of this.parts.roles) await role.heardError?.(correlationId, code);
+      return;
     }
     if (type.startsWith('storage.') || type.startsWith('ballot.')) return this.takeSealed(envelope, confirm);
     confirm(id);
@@ -209,6 +210,7 @@ export class Orders {
         return await this.refuse(order, outcome.code, outcome.message);
       }
       log(type, about);
+      if (outcome.kind === 'taken') return;
       await this.answer(id, outcome.type, outcome.content, at);
     } catch (error) {
       this.underWay.delete(id);

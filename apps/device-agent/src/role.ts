@@ -17,6 +17,8 @@ export type Outcome =
       readonly entries?: readonly Entry[];
       undo?(): Promise<void>;
     }
+  /** Safely held; an answer may follow some day. */
+  | { readonly kind: 'taken' }
   /** Not done, and the server is told why (codes of the contract, section 16.4). A repeat is tried anew. */
   | { readonly kind: 'refused'; readonly code: Refusal; readonly message: string }
   /** Not done, and nothing to say: the server sends the order again. */
@@ -44,6 +46,8 @@ export interface Role {
   readonly types: readonly string[];
   /** Reads the content; null if it is malformed. `latest` gives the newest delivery of the order while it waits or runs. */
   plan(order: Order, latest: () => Order): Task | null;
+  /** The server could not take what this role sent under `correlationId`. */
+  heardError?(correlationId: string, code: string): Promise<void>;
 }
 
 export function refused(code: Refusal, message: string): Outcome {

@@ -1,5 +1,5 @@
 import { fromBase64url, type SignedEnvelope, toHex } from '@symbolon/contracts';
-import { verifyEnvelope } from '@symbolon/crypto';
+import { StatementError, verifyEnvelope, verifyStatement } from '@symbolon/crypto';
 import type { Log } from './log';
 import { callServer, NotNow } from './server-call';
 
@@ -48,6 +48,28 @@ export class ServerKeys {
   async knownByNow(envelope: SignedEnvelope & { sealed: Uint8Array }, signature: string): Promise<boolean> {
     await this.refresh();
     return this.known(envelope, signature);
+  }
+
+  /**
+   * The claims of a compact JWS of the server, or null if none of its keys signed it. Looks at the set again before it
+   * says no. Throws `NotNow` if it cannot look.
+   */
+  async statement(typ: string, text: string): Promise<Readonly<Record<string, unknown>> | null> {
+    const claims = this.knownStatement(typ, text);
+    if (claims) return claims;
+    await this.refresh();
+    return this.knownStatement(typ, text);
+  }
+
+  private knownStatement(typ: string, text: string): Readonly<Record<string, unknown>> | null {
+    for (const publicKeyHex of this.pinned) {
+      try {
+        return verifyStatement(text, { typ, publicKeyHex });
+      } catch (error) {
+        if (!(error instanceof StatementError)) throw error;
+      }
+    }
+    return null;
   }
 
   /** Looks at the set, unless it was seen within the pause. */

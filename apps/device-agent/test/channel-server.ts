@@ -313,7 +313,7 @@ export class ChannelServer {
       throw new Error('the device sent a wrong envelope');
     this.arrivals.push(id);
     let content: Record<string, unknown> = body;
-    if (type.startsWith('storage.')) {
+    if (type.startsWith('storage.') || type.startsWith('ballot.')) {
       const sealed = Buffer.from(body.sealed ?? '', 'base64');
       const signed = { id, type, deviceIdentifier, correlationId: correlationId ?? null, at, sealed };
       if (!verifyEnvelope(this.registered?.signingKey ?? '', signed, sig ?? ''))

@@ -4,7 +4,7 @@ import { decide, readRules, RulesError } from './rules';
 const application = { applicationId: '0193b4c6-1f2e-7a41-b7d5-2c9e4a6f8b10', name: 'Export' };
 const noon = new Date('2026-02-23T12:00:00Z'); // a Monday
 
-function ballot(changes: Partial<Ballot> & { context?: Partial<BallotContext> } = {}): Ballot {
+function ballot(changes: Partial<Omit<Ballot, 'context'>> & { context?: Partial<BallotContext> } = {}): Ballot {
   const context: BallotContext = {
     requester: { profileId: '0193b4c6-1f2e-7a41-b7d5-2c9e4a6f8b11', username: 'ada@example.org' },
     application: null,

@@ -1,0 +1,66 @@
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { AuthenticatorRole, Decider } from './authenticator-role';
+import type { Ballot } from './ballot';
+import { picture } from './picture';
+
+const prompt = 'Your vote? [yes/no/later] ';
+
+/** Asks a person at the terminal, one ballot at a time, in the order in which they came. Only a whole word is a vote. */
+export class TerminalDecider implements Decider {
+  private readonly waiting: Ballot[] = [];
+  private current: Ballot | null = null;
+  private readonly lines: Interface;
+
+  constructor(
+    private readonly role: Pick<AuthenticatorRole, 'vote'>,
+    input: Readable,
+    private readonly output: Writable,
+  ) {
+    this.lines = createInterface({ input, terminal: false });
+    this.lines.on('line', (line) => void this.hear(line.trim().toLowerCase()));
+  }
+
+  ask(ballot: Ballot): void {
+    const known = [this.current, ...this.waiting].some((one) => one?.ballotId === ballot.ballotId);
+    if (known) return;
+    this.waiting.push(ballot);
+    if (!this.current) this.next();
+  }
+
+  settled(ballotId: string): void {
+    const index = this.waiting.findIndex((ballot) => ballot.ballotId === ballotId);
+    if (index >= 0) this.waiting.splice(index, 1);
+    if (this.current?.ballotId !== ballotId) return;
+    this.output.write('\nThis question is settled.\n');
+    this.next();
+  }
+
+  close(): void {
+    this.lines.close();
+  }
+
+  private next(): void {
+    this.current = this.waiting.shift() ?? null;
+    if (this.current) this.output.write(`\n${picture(this.current)}\n${prompt}`);
+  }
+
+  private async hear(line: string): Promise<void> {
+    const asked = this.current;
+    if (!asked || line === '') return;
+    if (line === 'later') {
+      this.output.write(`It stays open: symbolon ballot yes|no ${asked.ballotId}\n`);
+      return this.next();
+    }
+    if (line !== 'yes' && line !== 'no') {
+      this.output.write(`Please answer with yes, no or later.\n${prompt}`);
+      return;
+    }
+    // Told by itself: the vote is not over before the role says so.
+    this.current = null;
+    const voted = await this.role.vote(asked.ballotId, line, 'terminal').catch(() => null);
+    if (voted === null) this.output.write('The vote could not be kept on the disk and was not cast.\n');
+    else this.output.write(voted.taken ? `Voted ${line}.\n` : `Not counted: ${voted.reason}.\n`);
+    if (!this.current) this.next();
+  }
+}
