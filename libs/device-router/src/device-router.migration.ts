@@ -134,6 +134,65 @@ export class DeviceRouterBallots1700000710000 implements MigrationInterface {
         add profile_id uuid,
         add content    jsonb,
         add expires_at timestamptz;
+      -- Whose data it is, and the length of its L2 bytes.
+      alter table device_router.copy
+        add profile_id  uuid,
+        add sealed_size bigint;
+      drop index device_router.copy_held;
+      create index copy_held on device_router.copy (profile_id, token_id) where sha256 is not null;
+
+      -- How many tokens of a profile a device holds: kept by the triggers below, since counting takes as long as there are many.
+      create table device_router.held (
+        profile_id        uuid not null,
+        device_identifier uuid not null,
+        tokens            bigint not null,
+        primary key (profile_id, device_identifier)
+      ) with (fillfactor = 50);
+      create function device_router.count_held() returns trigger language plpgsql as $$
+      begin
+        insert into device_router.held as h (profile_id, device_identifier, tokens)
+        select t.profile_id, t.device_identifier,
+               sum(exists (select from device_router.copy c
+                            where c.token_id = t.token_id and c.device_identifier = t.device_identifier
+                              and c.sha256 is not null)::int
+                   - (exists (select from before b
+                               where b.token_id = t.token_id and b.device_identifier = t.device_identifier
+                                 and b.sha256 is not null)
+                      or exists (select from device_router.copy c
+                                  where c.token_id = t.token_id and c.device_identifier = t.device_identifier
+                                    and c.sha256 is not null
+                                    and not exists (select from after a
+                                                     where a.token_id = c.token_id and a.version = c.version
+                                                       and a.device_identifier = c.device_identifier)))::int)
+          from (select distinct a.profile_id, a.device_identifier, a.token_id
+                  from after a join before b using (token_id, version, device_identifier)
+                 where (a.sha256 is null) <> (b.sha256 is null) and a.profile_id is not null) t
+         group by t.profile_id, t.device_identifier
+            on conflict (profile_id, device_identifier) do update set tokens = h.tokens + excluded.tokens;
+        return null;
+      end $$;
+      create function device_router.count_gone() returns trigger language plpgsql as $$
+      begin
+        update device_router.held h set tokens = h.tokens - gone.tokens
+          from (select b.profile_id, b.device_identifier, count(distinct b.token_id) as tokens
+                  from before b
+                 where b.sha256 is not null
+                   and not exists (select from device_router.copy c
+                                    where c.token_id = b.token_id and c.device_identifier = b.device_identifier
+                                      and c.sha256 is not null)
+                 group by b.profile_id, b.device_identifier) gone
+         where h.profile_id = gone.profile_id and h.device_identifier = gone.device_identifier;
+        return null;
+      end $$;
+      create trigger copy_acknowledged after update on device_router.copy
+        referencing old table as before new table as after for each statement execute function device_router.count_held();
+      create trigger copy_gone after delete on device_router.copy
+        referencing old table as before for each statement execute function device_router.count_gone();
+
+      -- What a configuration changed, as events whose boxes hold it.
+      alter table device_router.device
+        add named     jsonb,
+        add described jsonb;
       create index delivery_expiry on device_router.delivery (expires_at) where expires_at is not null;
     `);
   }
@@ -141,6 +200,14 @@ export class DeviceRouterBallots1700000710000 implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
       delete from device_router.delivery where token_id is null;
+      drop trigger copy_acknowledged on device_router.copy;
+      drop trigger copy_gone on device_router.copy;
+      drop function device_router.count_held(), device_router.count_gone();
+      drop table device_router.held;
+      drop index device_router.copy_held;
+      create index copy_held on device_router.copy (device_identifier, token_id) where sha256 is not null;
+      alter table device_router.copy drop profile_id, drop sealed_size;
+      alter table device_router.device drop named, drop described;
       alter table device_router.delivery
         alter token_id set not null,
         drop profile_id,

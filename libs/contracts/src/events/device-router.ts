@@ -13,6 +13,12 @@ export type DeviceRegistrationRequested = Event<
   { deviceName: string; meta: unknown; loginOnce: string }
 >;
 export type IdentifierRetrieved = Event<'device.identifier_retrieved', { deviceIdentifier: string }>;
+/** Only what changed is there; `changed` tells it. */
+export type DeviceMetaConfigured = Event<
+  'device.meta_configured',
+  { deviceIdentifier: string; changed: ReadonlyArray<'deviceName' | 'meta'> },
+  { deviceName?: string; meta?: object }
+>;
 export type DeviceApproved = Event<
   'device.approved',
   { deviceIdentifier: string; clientSecretHash: string; secretKeyId: string },
@@ -28,6 +34,7 @@ export type ConfigurationRotated = Event<
   { deviceIdentifier: string; clientSecretHash: string; secretKeyId: string },
   { clientSecretOnce: string }
 >;
+export type DeviceRemoved = Event<'device.removed', { deviceIdentifier: string }>;
 export type MessageRejected = Event<
   'device.message_rejected',
   { deviceIdentifier: string; envelopeId: string; messageType: string; reason: string }
@@ -37,8 +44,10 @@ export type StorageRemoved = Event<'storage.removed', { deviceIdentifier: string
 export type DeviceEvent =
   | DeviceRegistrationRequested
   | IdentifierRetrieved
+  | DeviceMetaConfigured
   | DeviceApproved
   | DeviceRejected
+  | DeviceRemoved
   | ConfigurationRetrieved
   | ConfigurationRotated
   | MessageRejected

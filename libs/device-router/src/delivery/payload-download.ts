@@ -6,7 +6,10 @@ import type { DownloadHandler } from '@symbolon/transfer';
 import { DataSource } from 'typeorm';
 import { payloadPurpose, rawKey } from '../channel/envelopes';
 
-/** Gives a device the parcel it was told to store, as a sealed stream to its key (contract, section 16.5). */
+/**
+ * Gives a device the parcel it was told to store, as a sealed stream to its key (contract, section 16.5), for as long as
+ * it is to store it.
+ */
 @Injectable()
 export class PayloadDownload implements DownloadHandler {
   readonly direction = 'down';
@@ -21,8 +24,9 @@ export class PayloadDownload implements DownloadHandler {
   async open(ref: object) {
     const { parcelId, deviceIdentifier } = ref as { parcelId: string; deviceIdentifier: string };
     const [device] = await this.dataSource.query<Array<{ public_key: string }>>(
-      'select public_key from device_router.public_key where profile_id = $1',
-      [deviceIdentifier],
+      `select k.public_key from device_router.delivery d join device_router.public_key k on k.profile_id = d.device_identifier
+        where d.device_identifier = $1 and d.parcel_id = $2 and d.kind = 'write'`,
+      [deviceIdentifier, parcelId],
     );
     const size = await this.parcels.size(parcelId);
     const parcel = device && size !== null ? await this.parcels.read(parcelId) : null;

@@ -1,7 +1,7 @@
 import type { Model } from '@symbolon/kernel';
 import type { DeviceEvent } from './device.events';
 
-export type DevicePhase = 'absent' | 'pending' | 'approved' | 'rejected';
+export type DevicePhase = 'absent' | 'pending' | 'approved' | 'rejected' | 'removed';
 
 export interface Device {
   readonly phase: DevicePhase;
@@ -32,6 +32,8 @@ export const device: Model<DeviceEvent, Device> = {
         return { ...state, secretShown: state.secretShown || data.secretsShown };
       case 'device.rejected':
         return { ...state, phase: 'rejected', secretKeyId: null };
+      case 'device.removed':
+        return { ...state, phase: 'removed', secretKeyId: null };
       case 'storage.registered':
         return { ...state, storesFor: [...state.storesFor, data.profileId] };
       case 'storage.removed':
@@ -44,5 +46,5 @@ export const device: Model<DeviceEvent, Device> = {
 
 /** A device of this profile, as far as anybody may know. */
 export function belongsTo(owner: string, state: Device): boolean {
-  return state.phase !== 'absent' && state.owner === owner;
+  return state.phase !== 'absent' && state.phase !== 'removed' && state.owner === owner;
 }

@@ -22,6 +22,9 @@ interface Row {
   readonly status: DeviceStatus;
   readonly login_key_id: string;
   readonly registered: Boxed;
+  /** Later name and meta. */
+  readonly named: Boxed | null;
+  readonly described: Boxed | null;
   readonly secret_key_id: string | null;
   readonly credential: Boxed | null;
   readonly created_at: Date;
@@ -119,16 +122,16 @@ export class Devices {
     const seen = await this.presence.of(rows.map((row) => row.device_identifier));
     const items = await Promise.all(
       rows.map(async (row) => {
-        const described = await this.open(row, row.registered);
+        const { deviceName, meta } = await this.describe(row);
         return {
           deviceIdentifier: row.device_identifier,
-          name: described?.['deviceName'] ?? null,
+          name: deviceName,
           status: row.status,
           roles: row.stores ? ['storage'] : [],
           publicKeyRegistered: row.public_key !== null,
           signingKeyRegistered: row.signing_key !== null,
           ...seenFields(seen.get(row.device_identifier)),
-          meta: described?.['meta'] ?? null,
+          meta,
           createdAt: timeOf(row.created_at),
         };
       }),
@@ -140,9 +143,9 @@ export class Devices {
   async listStorage(profileId: string, page: ListQuery): Promise<List<object>> {
     const rows = await this.dataSource.query<StorageRow[]>(
       `select d.*, s.registered_at as storage_since, count(*) over () as total,
-              (select count(distinct c.token_id) from device_router.copy c
-                where c.device_identifier = d.device_identifier and c.sha256 is not null) as tokens_held
+              coalesce(h.tokens, 0) as tokens_held
          from device_router.storage s join device_router.device d using (device_identifier)
+         left join device_router.held h using (profile_id, device_identifier)
         where s.profile_id = $1 order by s.registered_at desc, d.device_identifier desc limit $2 offset $3`,
       [profileId, page.perPage, offsetOf(page)],
     );
@@ -153,7 +156,7 @@ export class Devices {
     const items = await Promise.all(
       rows.map(async (row) => ({
         deviceIdentifier: row.device_identifier,
-        name: (await this.open(row, row.registered))?.['deviceName'] ?? null,
+        name: (await this.describe(row)).deviceName,
         status: row.status,
         ...seenFields(seen.get(row.device_identifier)),
         tokensHeld: Number(row.tokens_held),
@@ -161,6 +164,13 @@ export class Devices {
       })),
     );
     return listOf(items, count, page);
+  }
+
+  private async describe(row: Row): Promise<{ deviceName: unknown; meta: unknown }> {
+    const registered = await this.open(row, row.registered);
+    const named = row.named ? await this.open(row, row.named) : registered;
+    const described = row.described ? await this.open(row, row.described) : registered;
+    return { deviceName: named?.['deviceName'] ?? null, meta: described?.['meta'] ?? null };
   }
 
   private open({ device_identifier, owner_profile_id }: Row, boxed: Boxed) {

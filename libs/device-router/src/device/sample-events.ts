@@ -40,6 +40,13 @@ export const rotated: Of<'device.configuration_rotated'> = {
   data: { deviceIdentifier, clientSecretHash: 'hash 2', secretKeyId: 'secret-key 2' },
   personal: { subject: ada, fields: { clientSecretOnce: 'sealed secret 2' } },
 };
+export const renamed: Of<'device.meta_configured'> = {
+  type: 'device.meta_configured',
+  version: 1,
+  data: { deviceIdentifier, changed: ['deviceName'] },
+  personal: { subject: ada, fields: { deviceName: 'cellar server' } },
+};
+export const removed: Of<'device.removed'> = { type: 'device.removed', version: 1, data: { deviceIdentifier } };
 export const storing: Of<'storage.registered'> = {
   type: 'storage.registered',
   version: 1,

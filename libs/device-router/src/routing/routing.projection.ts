@@ -29,7 +29,7 @@ export function routing(clock: Clock): Projection {
     name: 'device-router.routing',
     version: 2,
     categories: ['device', 'profile', 'token', 'retrieval', 'copy', 'reading', 'poll'],
-    tables: ['device', 'public_key', 'storage', 'copy', 'parcel', 'delivery', 'reading'].map(table),
+    tables: ['device', 'public_key', 'storage', 'copy', 'held', 'parcel', 'delivery', 'reading'].map(table),
     on: { ...devices, ...writes, ...deletes, ...reads(clock), ...ballots },
   };
 }
@@ -68,6 +68,30 @@ const devices: Projection['on'] = {
     const { deviceIdentifier } = event.data as Data<'device.rejected'>;
     return [update(deviceTable, { device_identifier: deviceIdentifier }, { status: 'rejected', secret_key_id: null })];
   },
+  'device.meta_configured': (event) => {
+    const { deviceIdentifier, changed } = event.data as Data<'device.meta_configured'>;
+    const values = {
+      ...(changed.includes('deviceName') ? { named: boxed(event) } : {}),
+      ...(changed.includes('meta') ? { described: boxed(event) } : {}),
+    };
+    return [update(deviceTable, { device_identifier: deviceIdentifier }, values)];
+  },
+  /** What it was still to delete it keeps, and nobody will ask for it. */
+  'device.removed': (event) => {
+    const { deviceIdentifier } = event.data as Data<'device.removed'>;
+    return [
+      update(deviceTable, { device_identifier: deviceIdentifier }, { status: 'removed', secret_key_id: null }),
+      statement('delete from device_router.storage where device_identifier = $1', [deviceIdentifier]),
+      statement(
+        `with dropped as (
+           delete from device_router.delivery where device_identifier = $1::uuid returning kind, token_id, version)
+         delete from device_router.copy c using dropped d
+          where d.kind = 'delete' and c.token_id = d.token_id and c.version <= d.version and c.device_identifier = $1::uuid`,
+        [deviceIdentifier],
+      ),
+      askNoMore(deviceIdentifier),
+    ];
+  },
   'public_key.registered': keyOf,
   'public_key.replaced': keyOf,
   'storage.registered': (event) => {
@@ -79,9 +103,12 @@ const devices: Projection['on'] = {
     const { deviceIdentifier, profileId } = event.data as Data<'storage.removed'>;
     return [
       remove(table('storage'), { profile_id: profileId, device_identifier: deviceIdentifier }),
-      statement(`delete from device_router.delivery where device_identifier = $1 and kind in ('write', 'read')`, [
-        deviceIdentifier,
-      ]),
+      statement(
+        `delete from device_router.delivery
+          where device_identifier = $1 and profile_id = $2 and kind in ('write', 'read')`,
+        [deviceIdentifier, profileId],
+      ),
+      askNoMore(deviceIdentifier),
     ];
   },
 };
@@ -111,7 +138,7 @@ const writes: Projection['on'] = {
 const deletes: Projection['on'] = {
   'data_token.deleted': (event) => {
     const { tokenId, upToVersion } = event.data as Data<'data_token.deleted'>;
-    return orderDeletion(event, tokenId, upToVersion);
+    return [...orderDeletion(event, tokenId, upToVersion), forget(tokenId)];
   },
   'data_token.version_confirmed': (event) => {
     const { tokenId, version } = event.data as Data<'data_token.version_confirmed'>;
@@ -119,7 +146,7 @@ const deletes: Projection['on'] = {
   },
   'data_token.reservation_expired': (event) => {
     const { tokenId } = event.data as Data<'data_token.reservation_expired'>;
-    return orderDeletion(event, tokenId, null);
+    return [...orderDeletion(event, tokenId, null), forget(tokenId)];
   },
   'storage.delete_acknowledged': (event) => {
     const { tokenId, upToVersion, deviceIdentifier } = event.data as Data<'storage.delete_acknowledged'>;
@@ -149,8 +176,8 @@ const reads = (clock: Clock): Projection['on'] => ({
             where token_id = $2::uuid and version = $3::int and sha256 = $4::text),
          told as (
            insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
-                                               sha256, sealed_size, command_id, correlation_id)
-           select 'read', $5::uuid, $3::int, device_identifier, '', $6::uuid, $2::uuid, $4::text, $7::bigint, $8::uuid, $9::text from asked on conflict do nothing)
+                                               profile_id, sha256, sealed_size, command_id, correlation_id)
+           select 'read', $5::uuid, $3::int, device_identifier, '', $6::uuid, $2::uuid, $1::uuid, $4::text, $7::bigint, $8::uuid, $9::text from asked on conflict do nothing)
          insert into device_router.reading (request_id, asked, has_storage, command_id, correlation_id, due_at)
          select $5::uuid, coalesce((select array_agg(device_identifier) from asked), '{}'), exists (select from target), $8::uuid, $9::text,
                 case when exists (select from asked) then $10::timestamptz else '-infinity' end
@@ -247,12 +274,13 @@ function orderWrite(event: Recorded): RowChange[] {
        held as (
          insert into device_router.parcel (parcel_id, token_id) values ($4::uuid, $2::uuid) on conflict do nothing),
        told as (
-         insert into device_router.copy (token_id, version, device_identifier)
-         select $2::uuid, $3::int, device_identifier from target
-         on conflict (token_id, version, device_identifier) do update set sha256 = null)
+         insert into device_router.copy (token_id, version, device_identifier, profile_id, sealed_size)
+         select $2::uuid, $3::int, device_identifier, $1::uuid, $7::bigint from target
+         on conflict (token_id, version, device_identifier) do update
+            set sha256 = null, sealed_size = excluded.sealed_size)
        insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
-                                           parcel_id, sha256, sealed_size, command_id, correlation_id)
-       select 'write', $2::uuid, $3::int, device_identifier, $5::text, $6::uuid, $2::uuid, $4::uuid, $5::text, $7::bigint, $8::uuid, $9::text from target on conflict do nothing`,
+                                           profile_id, parcel_id, sha256, sealed_size, command_id, correlation_id)
+       select 'write', $2::uuid, $3::int, device_identifier, $5::text, $6::uuid, $2::uuid, $1::uuid, $4::uuid, $5::text, $7::bigint, $8::uuid, $9::text from target on conflict do nothing`,
       [profileId, tokenId, version, dataKey.keyId, sha256, event.id, sealedSize, commandId, correlationId],
     ),
   ];
@@ -261,6 +289,31 @@ function orderWrite(event: Recorded): RowChange[] {
 function keyOf(event: Recorded): RowChange[] {
   const { profileId, publicKey, signingKey } = event.data as Data<'public_key.registered'>;
   return [insert(table('public_key'), { profile_id: profileId }, { public_key: publicKey, signing_key: signingKey })];
+}
+
+/** A device that has nothing left to answer is not waited for. */
+function askNoMore(deviceIdentifier: string): RowChange {
+  return statement(
+    `update device_router.reading r
+        set asked = array_remove(asked, $1::uuid),
+            due_at = case when asked = array[$1::uuid] then '-infinity' else due_at end
+      where $1::uuid = any(asked) and not exists (
+        select from device_router.delivery d
+         where d.kind = 'read' and d.subject_id = r.request_id and d.device_identifier = $1::uuid)`,
+    [deviceIdentifier],
+  );
+}
+
+/** The token is gone: what devices still have of it is no copy. Those that can no longer be told are forgotten. */
+function forget(tokenId: string): RowChange {
+  return statement(
+    `with known as (
+       delete from device_router.copy c using device_router.device d
+        where c.token_id = $1 and d.device_identifier = c.device_identifier and d.status <> 'approved')
+     update device_router.copy c set sha256 = null from device_router.device d
+      where c.token_id = $1 and d.device_identifier = c.device_identifier and d.status = 'approved'`,
+    [tokenId],
+  );
 }
 
 /**
