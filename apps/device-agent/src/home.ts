@@ -106,7 +106,9 @@ export class Home {
       const value = json[name];
       if (typeof value === 'string' && value !== '') return value;
       const advice =
-        name === 'client-secret' || name === 'rabbit-pass' ? ' It is shown once: retrieve the configuration again with rotate=true.' : '';
+        name === 'client-secret' || name === 'rabbit-pass'
+          ? ' It is shown once: retrieve the configuration again with rotate=true.'
+          : '';
       throw new Halt(exits.usage, `${this.path('device.json')} has no "${name}".${advice}`);
     };
     const deviceIdentifier = text('device-identifier');

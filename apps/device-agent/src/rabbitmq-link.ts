@@ -83,8 +83,7 @@ export class RabbitMqLink implements Link {
       if (this.channel) this.publish(this.channel, envelope, content, () => undefined);
       return;
     }
-    while (this.outgoing.size >= room && !this.closed)
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    while (this.outgoing.size >= room && !this.closed) await new Promise<void>((resolve) => this.waiting.push(resolve));
     if (this.closed || this.outgoing.has(envelope.id)) return;
     const outgoing: Outgoing = { envelope, content, channel: null };
     this.outgoing.set(envelope.id, outgoing);
