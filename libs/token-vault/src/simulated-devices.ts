@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import type { INestApplicationContext } from '@nestjs/common';
-import type { DataExchanged, DataRequested } from '@symbolon/contracts';
+import type { DataExchanged, DataReplaced, DataRequested } from '@symbolon/contracts';
 import { sha256Hex, uuid5, uuid7 } from '@symbolon/crypto';
 import { EventStore, type Recorded, system } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
@@ -41,7 +41,10 @@ export class SimulatedDevices {
   }
 
   /** Acknowledges a write as its device would. */
-  async acknowledge({ tokenId, profileId, version, sha256 }: DataExchanged['data'], device?: string): Promise<void> {
+  async acknowledge(
+    { tokenId, profileId, version, sha256 }: DataExchanged['data'] | DataReplaced['data'],
+    device?: string,
+  ): Promise<void> {
     const deviceIdentifier = device ?? this.owners.get(profileId);
     const data = { tokenId, version, deviceIdentifier, sha256, signed: false };
     await this.say(`copy-${uuid5(`${tokenId}/${deviceIdentifier}`)}`, 'storage.write_acknowledged', data);
@@ -51,14 +54,15 @@ export class SimulatedDevices {
     const { signal } = this.stopping;
     for await (const { events } of this.store.follow(['token', 'retrieval'], null, signal)) {
       for (const event of events) {
-        if (event.type === 'data_token.data_exchanged') await this.onExchanged(event);
+        if (event.type === 'data_token.data_exchanged' || event.type === 'data_token.data_replaced')
+          await this.onExchanged(event);
         if (event.type === 'data_token.data_requested') await this.onRequested(event);
       }
     }
   }
 
   private async onExchanged(event: Recorded): Promise<void> {
-    const data = event.data as DataExchanged['data'];
+    const data = event.data as DataExchanged['data'] | DataReplaced['data'];
     if (this.behaviour === 'silent' || !this.owners.has(data.profileId)) return;
     const parcel = await this.parcels.read(data.dataKey.keyId);
     if (!parcel) return;

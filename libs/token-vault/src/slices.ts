@@ -1,6 +1,8 @@
 export { configureFileMetaSlice } from './configure-file-meta/configure-file-meta.slice';
 export { configureSecurityMetaSlice } from './configure-security-meta/configure-security-meta.slice';
+export { countTransactionsSlice } from './count-transactions/count-transactions.slice';
 export { deleteDataSlice } from './delete-data/delete-data.slice';
+export { deleteWithProfileSlice } from './delete-with-profile/delete-with-profile.slice';
 export { deliverDataSlice } from './deliver-data/deliver-data.slice';
 export { depositAtDevicesSlice } from './deposit-at-devices/deposit-at-devices.slice';
 export { exchangeDataSlice } from './exchange-data/exchange-data.slice';

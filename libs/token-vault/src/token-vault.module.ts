@@ -13,8 +13,9 @@ import { Parcels } from './parcel/parcels';
 import { RetireVersions } from './parcel/retire-versions';
 import * as slices from './slices';
 import { openRetrievals, pendingCommands, publicKeys, storageDevices } from './token/neighbours.projection';
+import { operations } from './token/operations.projection';
 import { tokenList } from './token/token-list.projection';
-import { FileSections } from './token/token-changes';
+import { FileSections } from './token/file-sections.query';
 import { Tokens } from './token/tokens.query';
 import { UpdateData } from './update-data/update-data.command';
 
@@ -33,7 +34,7 @@ export class TokenVaultModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.registry.projections(tokenList, storageDevices, publicKeys, pendingCommands, openRetrievals);
+    this.registry.projections(tokenList, operations, storageDevices, publicKeys, pendingCommands, openRetrievals);
     const types = namingTokens.map(({ type }) => type);
     this.statuses.present(types, async ({ tokenId, ...rest }, profileId) => ({
       token: await this.keys.readString(profileId, String(tokenId)),

@@ -44,16 +44,23 @@ describe('a server that starts again and has lost every cursor', () => {
     const gone = await store('gone');
     await request(gone);
     await server.done('/data-token/delete-data', { token: gone }, ada.token);
+    const changed = await store('changed');
+    await server.done('/data-token/update-data', { token: changed, data: 'AAAAAAAA', context: 'anew' }, ada.token);
+    const count = async () => (await server.get('/data-token/transaction-count-statistics', ada)).body.items.at(-1);
     devices.behaviour = 'missing';
     await server.post('/data-token/request-data', { token: ada.token, wait: 20, json: { token: kept } });
     await devices.stop();
     const listed = await list();
+    const counted = await count();
     const stored = await events();
     const { database, dataDir, port } = server;
     await server.stop({ keep: true });
 
     await database.pool.query(`update engine.checkpoint set cursor = null`);
-    await database.pool.query('truncate token_vault.token, token_vault.storage_device, token_vault.public_key');
+    await database.pool.query(
+      `truncate token_vault.token, token_vault.token_count, token_vault.token_page, token_vault.operation,
+                token_vault.operation_count, token_vault.storage_device, token_vault.public_key, token_vault.open_retrieval`,
+    );
     server = await TestServer.start({ contexts, on: { database, dataDir, port } });
     const { app } = server.served;
     const tail = await app.get(EventStore).tail();
@@ -62,6 +69,8 @@ describe('a server that starts again and has lost every cursor', () => {
 
     expect(await events()).toEqual(stored);
     expect(await list()).toEqual(listed);
+    expect(await count()).toEqual(counted);
+    expect(counted).toMatchObject({ exchanged: 3, updated: 1, deleted: 1, downloaded: 1 });
     expect((await server.get(`/request-status/${waiting.commandId}`, ada)).body).toEqual(waiting);
     const download = await fetch(waiting.body.downloadUrl);
     expect(Buffer.from(await download.arrayBuffer())).toEqual(Buffer.alloc(3));

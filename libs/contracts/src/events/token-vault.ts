@@ -72,6 +72,8 @@ export type VersionConfirmed = Event<
   'data_token.version_confirmed',
   { tokenId: string; profileId: string; version: number; size: number; deviceIdentifier: string }
 >;
+/** Row 32 has changed sections and left the data as it was. */
+export type MetaUpdated = Event<'data_token.meta_updated', { tokenId: string; profileId: string; version: number }>;
 export type WriteFailed = Event<'data_token.write_failed', { tokenId: string; version: number; reason: string }>;
 export type SecurityMetaConfigured = Event<
   'data_token.security_meta_configured',
@@ -99,6 +101,7 @@ export type TokenEvent =
   | MadePermanent
   | DataReplaced
   | VersionConfirmed
+  | MetaUpdated
   | WriteFailed
   | SecurityMetaConfigured
   | FileMetaConfigured

@@ -1,5 +1,5 @@
 import { accept, type Decide, nothing, refuse } from '@symbolon/kernel';
-import { type FileNow, sectionEvents, staleFile, touchesFile } from '../token/token-changes';
+import { type FileNow, sectionEvents, staleFile, touchesFile } from '../token/change-sections.decide';
 import type { TokenChanges, TokenEvent } from '../token/token.events';
 import type { Token } from '../token/token.model';
 

@@ -6,6 +6,7 @@ import { DataSource } from 'typeorm';
 import { openColumn } from '../token/token-boxes';
 import type { TokenMeta } from '../token/token.events';
 import { alive } from '../token/tokens.query';
+import { TokenCounts } from './token-counts.query';
 
 export const filterNames = [
   'meta.file.fileName',
@@ -49,14 +50,24 @@ interface Row {
 }
 
 interface Conditions {
+  /** Of a row `t`; `$1` is the time, `$2` the profile. */
   readonly sql: string;
   readonly params: readonly unknown[];
+  /** Values of blind indexes that a row must have. */
+  readonly values: readonly string[];
+  readonly status: string | undefined;
+  readonly token: string | undefined;
   /** What the blind indexes cannot tell apart is compared after opening. */
   readonly recheck: ((item: TokenItem) => boolean) | null;
 }
 
 /** Candidates that are opened at a time where the index alone does not decide. */
 const batch = 200;
+/** So many hits are sorted rather than looked for in the order of the list. */
+const few = 5000;
+/** An offset up to which rows are simply passed over. */
+const near = 2000;
+const listed = `t.profile_id = $2 and t.status in ('permanent', 'temporary')`;
 const order = 'order by t.created_at desc, t.token_id desc';
 
 /** A profile's own tokens that are neither deleted nor expired, found by blind indexes and opened for the answer. */
@@ -67,18 +78,87 @@ export class ListTokens {
     private readonly keys: KeyStore,
     private readonly boxes: PersonalBoxes,
     private readonly clock: Clock,
+    private readonly counts: TokenCounts,
   ) {}
 
   async list(profileId: string, filters: Filters, page: ListQuery): Promise<List<TokenItem>> {
     const conditions = await this.conditions(profileId, filters);
     if (conditions.recheck) return this.listOpened(profileId, conditions, conditions.recheck, page);
+    const permanent = await this.permanent(profileId, conditions);
+    const count = (await this.temporary(conditions)) + permanent;
+    const offset = offsetOf(page);
+    if (offset >= count) return listOf([], count, page);
+    const rows = await this.rows(profileId, conditions, permanent, page.perPage, offset);
+    return listOf(await this.items(profileId, rows), count, page);
+  }
+
+  /** Kept counts spare the look at every row; two filters together are counted where one of them leaves little. */
+  private async permanent(profileId: string, conditions: Conditions): Promise<number> {
+    const { values, status, token } = conditions;
+    if (status !== undefined && status !== 'permanent') return 0;
+    if (token === undefined && values.length <= 1) {
+      const kept = await this.counts.of(profileId, values[0] ?? '');
+      if (kept !== null) return kept;
+    }
     const { sql, params } = conditions;
-    const [count] = await this.dataSource.query<Array<{ count: string }>>(
-      `select count(*) as count from token_vault.token t where ${sql}`,
-      [...params],
+    return this.count(
+      `select count(*) as count from token_vault.token t where ${sql} and t.status = 'permanent'`,
+      params,
     );
-    const rows = await this.rows(conditions, page.perPage, offsetOf(page));
-    return listOf(await this.items(profileId, rows), Number(count?.count ?? 0), page);
+  }
+
+  /** There are few of them, as none lives longer than an hour. */
+  private async temporary({ sql, params, status }: Conditions): Promise<number> {
+    if (status !== undefined && status !== 'temporary') return 0;
+    return this.count(
+      `select count(*) as count from token_vault.token t where ${sql} and t.status = 'temporary'`,
+      params,
+    );
+  }
+
+  private async count(sql: string, params: readonly unknown[]): Promise<number> {
+    const [row] = await this.dataSource.query<Array<{ count: string }>>(sql, [...params]);
+    return Number(row?.count ?? 0);
+  }
+
+  private async rows(
+    profileId: string,
+    conditions: Conditions,
+    permanent: number,
+    limit: number,
+    offset: number,
+  ): Promise<Row[]> {
+    const { sql, params, values, status, token } = conditions;
+    if (values.length > 0 || token !== undefined) {
+      // Found first and sorted then, or looked for in the order of the list, where every so many rows is a hit.
+      const hits = permanent <= few ? `(select * from token_vault.token t where ${sql} offset 0)` : 'token_vault.token';
+      return this.dataSource.query<Row[]>(
+        `select t.* from ${hits} t where ${sql} ${order} limit ${limit} offset ${offset}`,
+        [...params],
+      );
+    }
+    const start = offset > near && status !== 'temporary' ? await this.startOf(profileId, conditions, offset) : null;
+    return this.dataSource.query<Row[]>(
+      `select t.* from token_vault.token t where ${sql} ${start ? `and t.created_at < $${params.length + 1}` : ''}
+        ${order} limit ${limit} offset ${start?.offset ?? offset}`,
+      start ? [...params, start.before] : [...params],
+    );
+  }
+
+  /** Where to begin for a page far from the first: permanent tokens are counted by time, the temporary ones are few. */
+  private async startOf(profileId: string, { sql, params, status }: Conditions, offset: number) {
+    const temporary =
+      status === 'permanent'
+        ? []
+        : await this.dataSource.query<Array<{ created_at: Date }>>(
+            `select t.created_at from token_vault.token t where ${sql} and t.status = 'temporary'`,
+            [...params],
+          );
+    return this.counts.place(
+      profileId,
+      offset,
+      temporary.map((row) => row.created_at.getTime()),
+    );
   }
 
   private async listOpened(
@@ -91,7 +171,7 @@ export class ListTokens {
     const found: TokenItem[] = [];
     let count = 0;
     for (let offset = 0; ; offset += batch) {
-      const rows = await this.rows(conditions, batch, offset);
+      const rows = await this.candidates(conditions, batch, offset);
       for (const item of (await this.items(profileId, rows)).filter(recheck)) {
         if (count >= first && found.length < page.perPage) found.push(item);
         count++;
@@ -100,7 +180,7 @@ export class ListTokens {
     }
   }
 
-  private async rows({ sql, params }: Conditions, limit: number, offset: number): Promise<Row[]> {
+  private async candidates({ sql, params }: Conditions, limit: number, offset: number): Promise<Row[]> {
     return this.dataSource.query<Row[]>(
       `select t.* from token_vault.token t where ${sql} ${order} limit ${limit} offset ${offset}`,
       [...params],
@@ -108,9 +188,10 @@ export class ListTokens {
   }
 
   private async conditions(profileId: string, filters: Filters): Promise<Conditions> {
-    const sql: string[] = [alive, 't.profile_id = $2'];
+    const sql: string[] = [listed, alive];
     const params: unknown[] = [this.clock.now(), profileId];
     const rechecks: Array<(item: TokenItem) => boolean> = [];
+    const values: string[] = [];
     const where = (condition: (param: string) => string, value: unknown) => {
       params.push(value);
       sql.push(condition(`$${params.length}`));
@@ -127,6 +208,7 @@ export class ListTokens {
           wanted ?? value,
           wanted === null ? undefined : prefix,
         );
+        values.push(hash);
         where((param) => `${column} @> array[${param}]::text[]`, hash);
       }
       if (wanted !== null && prefix !== length) {
@@ -145,18 +227,22 @@ export class ListTokens {
     }
     const extension = meta['meta.file.extension'];
     if (extension !== undefined) {
-      where((param) => `t.extension_index = ${param}`, await this.boxes.blindIndex(profileId, 'extension', extension));
+      const hash = await this.boxes.blindIndex(profileId, 'extension', extension);
+      values.push(hash);
+      where((param) => `t.extension_index = ${param}`, hash);
     }
     const type = meta['meta.data.type'];
     if (type !== undefined) {
-      where((param) => `t.data_type_index = ${param}`, await this.boxes.blindIndex(profileId, 'dataType', type));
+      const hash = await this.boxes.blindIndex(profileId, 'dataType', type);
+      values.push(hash);
+      where((param) => `t.data_type_index = ${param}`, hash);
     }
     if (status !== undefined) where((param) => `t.status = ${param}`, status);
     if (token !== undefined) {
       where((param) => `t.token_id = ${param}`, await this.keys.findSecret('data-token', token));
     }
     const recheck = rechecks.length === 0 ? null : (item: TokenItem) => rechecks.every((holds) => holds(item));
-    return { sql: sql.join(' and '), params, recheck };
+    return { sql: sql.join(' and '), params, values, status, token, recheck };
   }
 
   private async items(profileId: string, rows: readonly Row[]): Promise<TokenItem[]> {

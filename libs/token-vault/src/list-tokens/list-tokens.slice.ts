@@ -1,5 +1,6 @@
 import type { Slice } from '@symbolon/http';
 import { ListTokensController } from './list-tokens.controller';
 import { ListTokens } from './list-tokens.query';
+import { TokenCounts } from './token-counts.query';
 
-export const listTokensSlice: Slice = { controllers: [ListTokensController], providers: [ListTokens] };
+export const listTokensSlice: Slice = { controllers: [ListTokensController], providers: [ListTokens, TokenCounts] };

@@ -1,14 +1,15 @@
 import type { Recorded } from '@symbolon/kernel';
-import { insert, type Projection, type RowChange, update } from '@symbolon/projection';
+import { insert, type Projection, type RowChange, statement, update } from '@symbolon/projection';
 import { contextColumns, dataColumns, fileColumns, sealColumn, tokenTable } from './token-boxes';
 import type { TokenData, TokenMeta } from './token.events';
 
 /** What a token's owner sees of it (row 31), and where the other rows look tokens up. Never holds a token string. */
 export const tokenList: Projection = {
   name: 'token-vault.token-list',
-  version: 1,
-  categories: ['token'],
-  tables: [tokenTable],
+  version: 2,
+  categories: ['token', 'profile'],
+  // The counters follow the rows by themselves.
+  tables: [tokenTable, 'token_vault.token_count', 'token_vault.token_page'],
   on: {
     'data_token.space_reserved': async (event, boxes) => {
       const { tokenId, profileId, expiresAt } = event.data as TokenData<'data_token.space_reserved'>;
@@ -80,6 +81,19 @@ export const tokenList: Projection = {
       const { data } = personal as { data: TokenMeta['data'] };
       return [changed(event, await dataColumns(boxes, subject, tokenId, data))];
     },
+    /** What nobody can open any more is not kept either: rows made anew from the log would not have it. */
+    'profile.deleted': (event) => [
+      statement(
+        `update token_vault.token
+            set context = null, file = null, data = null, security = null, context_index = '{}', file_name_index = '{}',
+                extension_index = null, data_type_index = null
+          where profile_id = $1`,
+        [(event.data as { profileId: string }).profileId],
+      ),
+      statement(`delete from token_vault.token_count where profile_id = $1 and value <> ''`, [
+        (event.data as { profileId: string }).profileId,
+      ]),
+    ],
   },
 };
 

@@ -20,6 +20,11 @@ function command(changes: Partial<UpdateDataData> = {}): UpdateDataData {
     ...changes,
   };
 }
+const updated = {
+  type: 'data_token.meta_updated' as const,
+  version: 1,
+  data: { tokenId, profileId: ada, version: 1 },
+};
 const meta = (changes: UpdateDataData['changes'], more: Partial<UpdateDataData> = {}) =>
   command({ parcel: null, changes, ...more });
 
@@ -61,12 +66,15 @@ describe('updating a data token', () => {
       .refused('data_token.busy');
     given(...permanent, replaced)
       .when(meta({ meta: { data: { a: 1 } } }))
-      .then({
-        type: 'data_token.data_meta_configured',
-        version: 1,
-        data: { tokenId },
-        personal: { subject: ada, fields: { data: { a: 1 } } },
-      });
+      .then(
+        {
+          type: 'data_token.data_meta_configured',
+          version: 1,
+          data: { tokenId },
+          personal: { subject: ada, fields: { data: { a: 1 } } },
+        },
+        updated,
+      );
   });
   test('needs a storage device only for data', () => {
     given(...permanent)
@@ -75,12 +83,15 @@ describe('updating a data token', () => {
     const risk = { classification: 'c', label: 'l', handling: 'h' };
     given(...permanent)
       .when(meta({ meta: { information_security_risk: risk } }, { hasStorage: false }))
-      .then({
-        type: 'data_token.security_meta_configured',
-        version: 1,
-        data: { tokenId },
-        personal: { subject: ada, fields: risk },
-      });
+      .then(
+        {
+          type: 'data_token.security_meta_configured',
+          version: 1,
+          data: { tokenId },
+          personal: { subject: ada, fields: risk },
+        },
+        updated,
+      );
   });
 
   const configured = (file: object | null, context: string | null = null) => ({
@@ -94,18 +105,18 @@ describe('updating a data token', () => {
   test('short forms keep the other keys of the section', () =>
     given(...permanent)
       .when(meta({ meta: {}, extension: '' }, { now }))
-      .then(configured({ fileName: 'old', path: '/p', extension: '' })));
+      .then(configured({ fileName: 'old', path: '/p', extension: '' }), updated));
   test('a section given replaces the section, and short forms go into it', () =>
     given(...permanent)
       .when(meta({ meta: { file: { size: 3 } }, fileName: 'new' }, { now }))
-      .then(configured({ size: 3, fileName: 'new' })));
+      .then(configured({ size: 3, fileName: 'new' }), updated));
   test('the context alone leaves the section as it is', () => {
     given(...permanent)
       .when(meta({ meta: {}, context: 'c' }, { now }))
-      .then(configured(now.file, 'c'));
+      .then(configured(now.file, 'c'), updated);
     given(...permanent)
       .when(meta({ meta: {}, context: 'c' }))
-      .then(configured(null, 'c'));
+      .then(configured(null, 'c'), updated);
   });
   test('is decided again where the section has moved on since it was read', () =>
     given(...permanent)

@@ -1,6 +1,6 @@
 import { accept, type Decide, type Instant, refuse } from '@symbolon/kernel';
 import type { ParcelRef } from '../exchange-data/exchange-data.decide';
-import { type FileNow, sectionEvents, staleFile, touchesFile } from '../token/token-changes';
+import { type FileNow, sectionEvents, staleFile, touchesFile } from '../token/change-sections.decide';
 import type { TokenChanges, TokenEvent } from '../token/token.events';
 import { isOver, isStrange, type Token } from '../token/token.model';
 
@@ -25,7 +25,12 @@ export const updateData: Decide<UpdateDataData, TokenEvent, Token> = (
   if (token.phase !== 'permanent') return refuse('data_token.not_permanent');
   if (!parcel) {
     if (touchesFile(changes) && now.fileChanges !== token.fileChanges) return refuse(staleFile);
-    return accept(...sectionEvents(tokenId, owner, changes, now.file));
+    const version = token.held?.version ?? token.written;
+    return accept<TokenEvent>(...sectionEvents(tokenId, owner, changes, now.file), {
+      type: 'data_token.meta_updated',
+      version: 1,
+      data: { tokenId, profileId: owner, version },
+    });
   }
   if (token.pending) return refuse('data_token.busy');
   if (!hasStorage) return refuse('storage.no_devices');
