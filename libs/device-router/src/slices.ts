@@ -1,5 +1,6 @@
 export { approveDeviceSlice } from './approve-device/approve-device.slice';
 export { configureDeviceMetaSlice } from './configure-device-meta/configure-device-meta.slice';
+export { deleteWithProfileSlice } from './delete-with-profile/delete-with-profile.slice';
 export { listDevices } from './list-devices/list-devices.slice';
 export { listStorage } from './list-storage/list-storage.slice';
 export { registerStorageSlice } from './register-storage/register-storage.slice';
