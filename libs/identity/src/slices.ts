@@ -1,6 +1,7 @@
 export { authenticateSlice } from './authenticate/authenticate.slice';
 export { barProfileSlice } from './bar-profile/bar-profile.slice';
 export { changePasswordSlice } from './change-password/change-password.slice';
+export { deleteAccountSlice } from './delete-account/delete-account.slice';
 export { generateKeysSlice } from './generate-keys/generate-keys.slice';
 export { generateQrTokenSlice } from './generate-qr-token/generate-qr-token.slice';
 export { listOAuthApplicationsSlice } from './list-oauth-applications/list-oauth-applications.slice';

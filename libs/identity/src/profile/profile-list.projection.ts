@@ -41,6 +41,12 @@ export const profileList: Projection = {
       const { profileId } = event.data as Data<'profile.barred'>;
       return [update(table, { profile_id: profileId }, { barred: true })];
     },
+    // A statement: somebody else may have the name in the same batch.
+    'profile.deleted': (event) => [
+      statement('delete from identity.profile where profile_id = $1', [
+        (event.data as Data<'profile.deleted'>).profileId,
+      ]),
+    ],
     'public_key.registered': (event) => [keyOf(event)],
     'public_key.replaced': (event) => [keyOf(event)],
   },

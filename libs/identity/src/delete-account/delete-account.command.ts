@@ -1,0 +1,17 @@
+import { type CommandMessage, CommandType, type Context } from '@symbolon/command-log';
+
+export interface DeleteAccountInput {
+  /** Whether the password was right; the password itself never gets here. */
+  readonly verified: boolean;
+}
+
+/** `data` is null when it runs again after it has destroyed the key of its own input. */
+@CommandType('profile/delete-account', { erases: true })
+export class DeleteAccount implements CommandMessage<DeleteAccountInput | null> {
+  static readonly type: string;
+
+  constructor(
+    readonly data: DeleteAccountInput | null,
+    readonly context: Context,
+  ) {}
+}

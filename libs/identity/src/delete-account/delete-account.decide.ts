@@ -1,0 +1,25 @@
+import type { ProfileEvent } from '@symbolon/contracts';
+import { accept, type Decide, refuse } from '@symbolon/kernel';
+import type { Profile } from '../profile/profile.model';
+
+export interface DeleteAccountData {
+  readonly profileId: string;
+  readonly verified: boolean;
+}
+
+/** The end of a profile. Whoever comes second finds nobody. */
+export const deleteAccount: Decide<DeleteAccountData, ProfileEvent, Profile> = (
+  { profileId, verified },
+  { phase, kind, usernameHash },
+) => {
+  if (phase !== 'registered' || kind !== 'user') return refuse('not_found');
+  if (!verified) return refuse('profile.invalid_current_password');
+  return accept<ProfileEvent>(
+    { type: 'profile.deleted', version: 1, data: { profileId, usernameHash } },
+    {
+      type: 'profile.tokens_revoked',
+      version: 1,
+      data: { profileId, exceptTokenId: null, applicationId: null, cause: 'account_deleted' },
+    },
+  );
+};

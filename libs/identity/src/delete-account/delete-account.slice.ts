@@ -1,0 +1,10 @@
+import type { Slice } from '@symbolon/http';
+import { DeleteAccountController } from './delete-account.controller';
+import { DeleteAccountHandler } from './delete-account.handler';
+import { EraseLateDevices } from './erase-late-devices.reactor';
+import { EraseProfile } from './erase-profile';
+
+export const deleteAccountSlice: Slice = {
+  controllers: [DeleteAccountController],
+  providers: [DeleteAccountHandler, EraseProfile, EraseLateDevices],
+};
