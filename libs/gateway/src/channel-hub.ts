@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { CommandAccepted, CommandPendingVote } from '@symbolon/contracts';
+import type { CommandAccepted, CommandPendingVote, ProfileDeleted } from '@symbolon/contracts';
 import { type CommandStatus, Commands, CommandStatuses } from '@symbolon/command-log';
 import { statusNumber } from '@symbolon/http';
 import { Clock, EventStore, millisOf, type Recorded } from '@symbolon/kernel';
@@ -27,6 +27,9 @@ const remembered = 60_000;
 const perProfile = 50;
 const maxHeldForAnswer = 35_000;
 const pauseBetweenTries = 500;
+const pauseBetweenLooks = 50;
+/** Milliseconds that reading the log may lag before a channel is closed all the same. */
+const longestLag = 5000;
 
 interface Told {
   readonly profileId: string;
@@ -53,6 +56,10 @@ export class ChannelHub {
   private following: Promise<void> | null = null;
   /** What clients were told up to. */
   private cursor: string | null = null;
+  /** How far the log was read, whether it held anything to tell or not. */
+  private seen: string | null = null;
+  /** Profiles that are deleted, by the command whose end their channels are still to be told. */
+  private readonly farewells = new Map<string, string>();
   private sweeper: NodeJS.Timeout | undefined;
   private unlisten: () => void = () => undefined;
 
@@ -117,7 +124,7 @@ export class ChannelHub {
 
   private async follow(): Promise<void> {
     const { producers } = this.registry.contents();
-    const categories = ['command', ...new Set([...producers.values()].map(({ category }) => category))];
+    const categories = [...new Set(['command', 'profile', ...[...producers.values()].map(({ category }) => category)])];
     const { signal } = this.stopping;
     const { cursor } = this;
     const tail = cursor ?? (await this.store.tail());
@@ -127,10 +134,29 @@ export class ChannelHub {
     for await (const batch of this.store.follow(categories, from, signal)) {
       const events = caughtUp ? batch.events : batch.events.filter((event) => this.isRecent(event));
       caughtUp ||= tail !== null && this.store.reached(batch.cursor, tail);
-      if (events.length === 0) continue;
-      await this.projections.passed(batch.cursor);
-      for (const event of events) this.tell(event);
-      this.cursor = batch.cursor;
+      if (events.length > 0) {
+        await this.projections.passed(batch.cursor);
+        for (const event of events) this.tell(event);
+        this.cursor = batch.cursor;
+      }
+      this.seen = batch.cursor;
+    }
+  }
+
+  /**
+   * Resolves when the profile's channels have been told what the log holds, and how the command ended by which it is
+   * deleted: only then is a channel closed whose authorization ended.
+   */
+  async toldEverything(profileId: string): Promise<void> {
+    const tail = await this.store.tail();
+    const begun = performance.now();
+    const isWaiting = (): boolean => {
+      const waited = performance.now() - begun;
+      const behind = tail !== null && !this.store.reached(this.seen, tail) && waited < longestLag;
+      return behind || (this.farewells.has(profileId) && waited < maxHeldForAnswer);
+    };
+    while (isWaiting() && !this.stopping.signal.aborted) {
+      await new Promise<void>((resolve) => setTimeout(resolve, pauseBetweenLooks));
     }
   }
 
@@ -144,6 +170,11 @@ export class ChannelHub {
   }
 
   private tell(event: Recorded): void {
+    if (event.type === 'profile.deleted') {
+      const { commandId } = event.meta;
+      if (commandId !== null) this.farewells.set((event.data as ProfileDeleted['data']).profileId, commandId);
+      return;
+    }
     if (event.type === 'command.accepted') {
       const { commandId, profileId, partOf } = event.data as CommandAccepted['data'];
       if (profileId === null || partOf !== null || !this.anyFollows(profileId)) return;
@@ -164,10 +195,15 @@ export class ChannelHub {
         if (!status || status.partOf !== null || status.profileId === null) return null;
         return { profileId: status.profileId, applicationId: status.applicationId, messages: [endMessage(status)] };
       });
+      void this.turns.get(commandId)?.then(() => this.noFarewell(commandId));
       return;
     }
     const produced = this.registry.contents().producers.get(event.type);
     if (produced) this.inTurn(event.meta.commandId, event.id, () => produced.producer(event));
+  }
+
+  private noFarewell(commandId: string): void {
+    for (const [profileId, awaited] of this.farewells) if (awaited === commandId) this.farewells.delete(profileId);
   }
 
   private advanced({ commandId, done, total }: ProgressReport): void {

@@ -31,6 +31,7 @@ interface Connection {
 export class ClientSocket {
   private readonly server = new WebSocketServer({ noServer: true, maxPayload: maxFrame, clientTracking: false });
   private readonly connections = new Set<Connection>();
+  private readonly ending = new WeakSet<Channel>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -176,13 +177,23 @@ export class ClientSocket {
         if (!joined && now - connectedAt > joinWithin) socket.close(closeNotJoined, 'no channel was joined');
         if (!channel) return;
         const ended = await this.revoked(channel.token).catch(() => millisOf(channel.session.expiresAt) <= now);
-        if (ended && connection.channel === channel) this.drop(connection, channel);
+        if (ended) this.end(connection, channel);
       }),
     );
   }
 
   private async revoked(token: string): Promise<boolean> {
     return (await this.sessions.find(token)) === null;
+  }
+
+  /** What there still is to say comes first. */
+  private end(connection: Connection, channel: Channel): void {
+    if (this.ending.has(channel)) return;
+    this.ending.add(channel);
+    const drop = () => {
+      if (connection.channel === channel) this.drop(connection, channel);
+    };
+    this.hub.toldEverything(channel.profileId).then(drop, drop);
   }
 
   private drop(connection: Connection, channel: Channel): void {
