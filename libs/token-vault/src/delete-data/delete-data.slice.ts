@@ -1,5 +1,9 @@
 import type { Slice } from '@symbolon/http';
 import { DeleteDataController } from './delete-data.controller';
 import { DeleteDataHandler } from './delete-data.handler';
+import { DestroyToken } from './destroy-token';
 
-export const deleteDataSlice: Slice = { controllers: [DeleteDataController], providers: [DeleteDataHandler] };
+export const deleteDataSlice: Slice = {
+  controllers: [DeleteDataController],
+  providers: [DeleteDataHandler, DestroyToken],
+};
