@@ -6,4 +6,5 @@ export * from './scripted-voting';
 export * from './test-device';
 export * from './test-server';
 export * from './test-socket';
+export * from './without-voting';
 export * from './test-application';
