@@ -209,7 +209,10 @@ export type VoteReceived = Event<
   },
   { comment: string | null }
 >;
-/** Same stream: the vote is not one; the device is told so by `error`, and `device.message_rejected` records it. */
+/**
+ * Same stream: the vote is not one; the device is told so by `error`, `device.message_rejected` records it, and a fault of
+ * the signature alerts the owner.
+ */
 export type VoteRefused = Event<
   'ballot.vote_refused',
   {
@@ -217,6 +220,8 @@ export type VoteRefused = Event<
     deviceIdentifier: string;
     profileId: string;
     ballotId: string;
+    poolId: string;
+    commandId: string | null;
     reason: 'device.envelope_invalid' | 'device.signature_invalid';
   }
 >;

@@ -25,8 +25,16 @@ export class VoteAnswers implements OnModuleInit {
           await this.inbox.answerLater(deviceIdentifier, envelopeId, messageType, `ballot.${reason}`);
         },
         'ballot.vote_refused': async ({ data }) => {
-          const { deviceIdentifier, envelopeId, profileId: owner, reason } = data as VoteRefused['data'];
-          await this.rejections.record({ deviceIdentifier, envelopeId, messageType, owner, reason });
+          const {
+            deviceIdentifier,
+            envelopeId,
+            profileId: owner,
+            reason,
+            poolId,
+            commandId,
+          } = data as VoteRefused['data'];
+          const refused = { deviceIdentifier, envelopeId, messageType, owner, reason, poolId, commandId };
+          await this.rejections.record(refused);
           await this.inbox.answerLater(deviceIdentifier, envelopeId, messageType, reason);
         },
       },

@@ -10,6 +10,9 @@ export interface RejectedMessage {
   /** Whose device it is. */
   readonly owner: string;
   readonly reason: 'device.signature_invalid' | 'device.envelope_invalid';
+  /** What a vote was about. */
+  readonly poolId?: string | null;
+  readonly commandId?: string | null;
 }
 
 /** Records messages that devices must not send, each once; a fault of a signature also alerts the owner. */
@@ -17,7 +20,7 @@ export interface RejectedMessage {
 export class Rejections {
   constructor(private readonly streams: Streams) {}
 
-  async record({ owner, ...data }: RejectedMessage): Promise<void> {
+  async record({ owner, poolId = null, commandId = null, ...data }: RejectedMessage): Promise<void> {
     const { deviceIdentifier, envelopeId, reason } = data;
     const name = `${deviceIdentifier}/${envelopeId}`;
     const cause: Cause = {
@@ -36,8 +39,8 @@ export class Rejections {
         alertId: uuid5(`${name}/alert`),
         profileId: owner,
         kind: 'signature_invalid',
-        poolId: null,
-        commandId: null,
+        poolId,
+        commandId,
         deviceIdentifier,
       },
     };

@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import type { AlertRaised, VoteEvent, VoteReceived } from '@symbolon/contracts';
+import type { VoteEvent, VoteReceived } from '@symbolon/contracts';
 import { PersonalBoxes, StatementError, uuid5, verifyStatement } from '@symbolon/crypto';
 import { type Cause, EventStore, millisOf, type Recorded, Streams } from '@symbolon/kernel';
 import { Registry } from '@symbolon/platform';
@@ -78,15 +78,10 @@ export class CountVotes implements OnModuleInit {
     return find();
   }
 
+  /** Whoever talks to the device tells it, and alerts the owner to a forgery. */
   private async refuse(event: Recorded, reason: Fault, poolId: string, cause: Cause): Promise<void> {
     const { envelopeId, deviceIdentifier, profileId, ballotId } = event.data as Received;
-    if (reason === 'device.signature_invalid') {
-      const alertId = uuid5(`${event.id}/${name}/alert`);
-      const data = { alertId, profileId, kind: 'signature_invalid', poolId, commandId: cause.commandId } as const;
-      const raised: AlertRaised = { type: 'security.alert_raised', version: 1, data: { ...data, deviceIdentifier } };
-      await this.streams.append(`alert-${profileId}`, 'any', [raised], cause);
-    }
-    const data = { envelopeId, deviceIdentifier, profileId, ballotId, reason };
+    const data = { envelopeId, deviceIdentifier, profileId, ballotId, poolId, commandId: cause.commandId, reason };
     await this.record(event, { type: 'ballot.vote_refused', version: 1, data }, cause);
   }
 
