@@ -50,7 +50,7 @@ export class RetrieveConfigurationController {
     verb: 'POST',
     path: alias,
     access: 'K',
-    scope: 'device:write',
+    scope: 'device:read',
     device: true,
   })
   download(@Body() { deviceIdentifier, rotate }: DownloadBody, @CallerOf() caller: ProfileCaller): Promise<object> {
