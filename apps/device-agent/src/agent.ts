@@ -13,13 +13,14 @@ import { Backoff } from './backoff';
 import { BlobStore } from './blob-store';
 import { Correspondence } from './envelope';
 import { type Exit, exits, Halt } from './halt';
-import { type Configuration, type DeviceKeys, Home, type Pairing } from './home';
+import { type Carrier, type Configuration, type DeviceKeys, Home, type Pairing } from './home';
 import type { FrameSeal } from './journal';
 import { Ledger } from './ledger';
 import type { Link } from './link';
 import type { Log } from './log';
 import { Orders } from './orders';
 import { checkPairing, pair } from './pairing';
+import { RabbitMqLink } from './rabbitmq-link';
 import { ServerKeys } from './server-keys';
 import { StorageRole } from './storage-role';
 import { Lanes } from './turns';
@@ -46,6 +47,8 @@ export interface AgentOptions {
   readonly pace?: Partial<Pace>;
   /** Trust the server's present keys instead of those that were pinned. */
   readonly pairAnew?: boolean;
+  /** Default: WebSocket. */
+  readonly carrier?: Carrier;
   /** What the device does. Default: storage. */
   readonly roles?: readonly RoleName[];
   /** How ballots are decided; what this leaves open waits for the control socket. */
@@ -136,7 +139,7 @@ class Agent {
   async run(): Promise<void> {
     const home = await Home.open(this.options.dir);
     try {
-      const configuration = await home.configuration();
+      const configuration = await home.configuration(this.options.carrier);
       const before = await home.pairing();
       const keys = await home.keys(before);
       const pairing = await this.pairing(home, configuration, keys, before);
@@ -175,15 +178,7 @@ class Agent {
       log('ledger-damaged', { advice: 'the inventory lists some objects only once they were written again' });
     }
 
-    const link: Link = new WebSocketLink({
-      url: configuration.channelUrl,
-      clientId: configuration.clientId,
-      clientSecret: configuration.clientSecret,
-      log,
-      reconnect: { first: pace.retryFirst, most: pace.retryMost },
-      resendAfter: pace.resendAfter,
-      silence: pace.silence,
-    });
+    const link = this.link(configuration);
     const lanes = new Lanes();
     const serverKeys = new ServerKeys(pairing.signingKeys, {
       jwksUrl: configuration.jwksUrl,
@@ -277,6 +272,14 @@ class Agent {
         await control.close();
       },
     };
+  }
+
+  private link({ deviceIdentifier, broker, channelUrl, clientId, clientSecret }: Configuration): Link {
+    const { log, pace } = this;
+    const { resendAfter, silence } = pace;
+    const reconnect = { first: pace.retryFirst, most: pace.retryMost };
+    if (broker) return new RabbitMqLink({ deviceIdentifier, broker, log, reconnect, resendAfter });
+    return new WebSocketLink({ url: channelUrl, clientId, clientSecret, log, reconnect, resendAfter, silence });
   }
 
   private backoff(): Backoff {

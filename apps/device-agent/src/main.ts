@@ -6,15 +6,17 @@ import { parseArgs } from 'node:util';
 import { roleNames, type RoleName, runAgent } from './agent';
 import { readRules, type Rules } from './authenticator/rules';
 import { exits } from './halt';
+import { carriers } from './home';
 import { logTo } from './log';
 
-const usage = `Usage: device-agent run --dir DIR [--role ROLES] [--rules FILE] [--json] [--pair-anew] [--attached]
+const usage = `Usage: device-agent run --dir DIR [--role ROLES] [--rules FILE] [--carrier CARRIER] [--json] [--pair-anew] [--attached]
 
 Runs a device on the directory DIR, which holds device.json (its configuration) and login.json
 ({"url","username","password"}). Everything else in DIR is made and kept by the agent.
 
   --role       what the device does: storage (default), authenticator, or both as storage,authenticator
   --rules      decide on ballots by the rules in this file; without it they are asked at the terminal
+  --carrier    websocket (default), or rabbitmq where the configuration has the rabbit keys
   --json       tell what happens as JSON lines
   --pair-anew  trust the server's present keys instead of those seen at the first start
   --attached   end when the standard input ends, that is with the program that started it
@@ -30,6 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
         dir: { type: 'string' },
         role: { type: 'string', default: 'storage' },
         rules: { type: 'string' },
+        carrier: { type: 'string', default: 'websocket' },
         json: { type: 'boolean', default: false },
         'pair-anew': { type: 'boolean', default: false },
         attached: { type: 'boolean', default: false },
@@ -55,6 +58,11 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`--role takes ${roleNames.join(', ')} or both with a comma between\n`);
     return exits.usage;
   }
+  const carrier = carriers.find((name) => name === values.carrier);
+  if (carrier === undefined) {
+    process.stderr.write(`--carrier takes ${carriers.join(' or ')}\n`);
+    return exits.usage;
+  }
   let rules: Rules | undefined;
   try {
     rules = values.rules === undefined ? undefined : readRules(readFileSync(values.rules, 'utf8'));
@@ -71,6 +79,7 @@ async function main(args: readonly string[]): Promise<number> {
     log,
     pairAnew: values['pair-anew'],
     roles,
+    carrier,
     voting: {
       ...(rules ? { rules } : {}),
       ...(asks ? { terminal: { input: process.stdin, output: process.stdout } } : {}),
