@@ -115,6 +115,7 @@ export class Neighbours {
       );
     });
     socket.once('close', () => outgoing.destroy());
+    outgoing.end();
   }
 
   /** Whether each service says that it is ready. */

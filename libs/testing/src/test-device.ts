@@ -258,7 +258,7 @@ export class TestDevice {
 
   private voteStatement({ statement }: Content, vote: string, votedAt: string): string {
     const ballot = JSON.parse(Buffer.from(statement.split('.')[1], 'base64url').toString());
-    return signStatement(this.signingKey!, 'symbolon-vote+jwt', {
+    return this.state({
       iss: this.deviceIdentifier,
       aud: ballot.iss,
       poll: ballot.poll,
@@ -269,6 +269,11 @@ export class TestDevice {
       vote,
       iat: Math.floor(Date.parse(votedAt) / 1000),
     });
+  }
+
+  /** A vote statement with these claims, whatever they are. */
+  state(claims: object): string {
+    return signStatement(this.signingKey!, 'symbolon-vote+jwt', claims);
   }
 
   async download(url: string): Promise<Buffer> {
