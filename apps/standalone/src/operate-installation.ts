@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FileKeyRing, type KeyRing, KeyStore } from '@symbolon/crypto';
+import { DeadLetters } from '@symbolon/device-link';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from '@symbolon/embedded-postgres';
 import { keyRingOf } from '@symbolon/platform';
 import type { Settings } from '@symbolon/settings';
@@ -89,6 +90,27 @@ export class OperateInstallation {
     const keys = new KeyStore(pool, ring);
     await keys.open();
     return { ring, keys };
+  }
+
+  /** The messages that no device took, where the installation has RabbitMQ. */
+  async deadLetters(): Promise<DeadLetters> {
+    const { rabbitmq } = this.settings;
+    if (!rabbitmq) {
+      throw refused(
+        'This installation has no RabbitMQ: set SYMBOLON_RABBITMQ_URL as its server has it.',
+        'no_rabbitmq',
+      );
+    }
+    const letters = await DeadLetters.open(rabbitmq).catch((error: unknown) => {
+      const { message } = error as Error;
+      if (/ACCESS.REFUSED|NOT.ALLOWED/.test(message)) {
+        const sentence = 'RabbitMQ does not take the login of SYMBOLON_RABBITMQ_URL, or has not its vhost.';
+        throw new OperateError(sentence, 'forbidden', operateExits.forbidden);
+      }
+      throw new OperateError('RabbitMQ cannot be reached: is it running?', 'unavailable', operateExits.unavailable);
+    });
+    this.running.add(() => letters.close());
+    return letters;
   }
 
   private async ownDatabase(): Promise<string> {

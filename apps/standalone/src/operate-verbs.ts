@@ -1,5 +1,6 @@
 import { countBehind, logEntries, type LogEntry, LogMoved, rebaseLog, verifyLog } from '@symbolon/event-store';
 import { type Checkpoint, checkpoints, cursorColumns, rebuild, skipStalled } from '@symbolon/projection';
+import type { DeadLetter } from '@symbolon/device-link';
 import { missing, type OperateInstallation, refused } from './operate-installation';
 
 /** What a verb answers: a document for programs, and the same for people. */
@@ -19,7 +20,7 @@ export interface VerbOptions {
 
 interface Verb {
   /** What its one argument may be, or null without one. */
-  readonly takes: 'NAME' | readonly string[] | null;
+  readonly takes: 'NAME' | 'ID' | readonly string[] | null;
   readonly run: (at: OperateInstallation, argument: string, options: VerbOptions) => Promise<Told | null>;
 }
 
@@ -29,6 +30,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   'projection ls': { takes: null, run: list },
   'projection rebuild': { takes: 'NAME', run: rebuildProjection },
   'projection skip': { takes: 'NAME', run: skipEvent },
+  'dead-letters ls': { takes: null, run: listDeadLetters },
+  'dead-letters show': { takes: 'ID', run: showDeadLetter },
+  'dead-letters requeue': { takes: 'ID', run: requeueDeadLetters },
+  'dead-letters drop': { takes: 'ID', run: dropDeadLetters },
   'key rotate': { takes: ['epoch', 'lookups', 'engine-seal', 'engine-sign', 'password'], run: rotate },
 };
 
@@ -124,6 +129,51 @@ function notThere(name: string, all: readonly Checkpoint[]): Error {
   const near = all.filter((row) => row.kind === 'projection' && row.name.includes(name)).map((row) => row.name);
   const hint = near.length > 0 ? ` Is it ${near.join(' or ')}?` : ' `symbolon projection ls` shows them.';
   return missing(`There is no projection ${name}.${hint}`);
+}
+
+const every = 'all';
+
+async function listDeadLetters(at: OperateInstallation, _: string, { lines }: VerbOptions): Promise<Told> {
+  const letters = await (await at.deadLetters()).list(lines);
+  const heading = ['ID', 'TYPE', 'QUEUE', 'REASON', 'DIED', 'BYTES'];
+  return {
+    document: { deadLetters: letters },
+    text: letters.length === 0 ? 'There are no dead letters.' : columns(heading, letters.map(cellsOf)),
+  };
+}
+
+/** The envelope as it is: what it orders is sealed for the device. */
+async function showDeadLetter(at: OperateInstallation, id: string): Promise<Told> {
+  const letters = await (await at.deadLetters()).show(id);
+  if (letters.length === 0) throw noLetter(id);
+  return {
+    document: { deadLetters: letters },
+    text: letters.map((letter) => `${cellsOf(letter).join('  ')}\n${letter.content}`).join('\n\n'),
+  };
+}
+
+async function requeueDeadLetters(at: OperateInstallation, id: string): Promise<Told> {
+  const { requeued, kept } = await (await at.deadLetters()).requeue(id === every ? null : id);
+  if (requeued + kept === 0 && id !== every) throw noLetter(id);
+  const left = kept === 0 ? '' : ` ${count(kept, 'letter')} stay here: their queue is gone with its device.`;
+  return {
+    document: { requeued, kept },
+    text: `${count(requeued, 'letter')} went back to the queue of its device.${left}`,
+  };
+}
+
+async function dropDeadLetters(at: OperateInstallation, id: string): Promise<Told> {
+  const dropped = await (await at.deadLetters()).drop(id === every ? null : id);
+  if (dropped === 0 && id !== every) throw noLetter(id);
+  return { document: { dropped }, text: `${count(dropped, 'letter')} deleted.` };
+}
+
+function cellsOf({ id, type, queue, reason, diedAt, bytes }: DeadLetter): string[] {
+  return [id ?? '-', type ?? '-', queue ?? '-', reason ?? '-', diedAt ?? '-', String(bytes)];
+}
+
+function noLetter(id: string): Error {
+  return missing(`There is no dead letter ${id}. \`symbolon dead-letters ls\` shows them.`);
 }
 
 async function rotate(at: OperateInstallation, what: string, { backedUp }: VerbOptions): Promise<Told> {

@@ -19,6 +19,10 @@ const usage = `symbolon VERB [--data-dir DIR] [--json]
   projection ls                                     where each follower of the log stands
   projection rebuild NAME                           fill a projection anew from the first event
   projection skip NAME                              let a stalled projection pass the event that stops it
+  dead-letters ls [--lines N]                       messages that no device took, the oldest first
+  dead-letters show ID                              such a message, whose content is sealed for its device
+  dead-letters requeue ID|all                       back into the queue of its device
+  dead-letters drop ID|all                          delete it for good
   key rotate epoch [--backed-up]                    a new key above all profile keys
   key rotate lookups|engine-seal|engine-sign|password`;
 
@@ -59,7 +63,14 @@ async function run(argv: readonly string[], running: Running, tell: (told: Told)
   const { takes } = known;
   const fits = takes === null ? argument === undefined : argument !== undefined;
   if (!fits || more.length > 0 || (Array.isArray(takes) && !takes.includes(argument))) {
-    const expected = takes === null ? 'no argument' : takes === 'NAME' ? 'one name' : `one of ${takes.join(', ')}`;
+    const expected =
+      takes === null
+        ? 'no argument'
+        : takes === 'NAME'
+          ? 'one name'
+          : takes === 'ID'
+            ? 'one id'
+            : `one of ${takes.join(', ')}`;
     throw new UsageError(`${topic} ${verb} takes ${expected}.`);
   }
   const lines = Number(values.lines ?? 20);
