@@ -199,6 +199,7 @@ test('20 a registered and a replaced key; rows that only read append nothing', a
       publicKey,
       signingKey: null,
       fingerprint,
+      claimId: key!.meta.commandId,
       ...(first ? {} : { previousFingerprint: fingerprints[0] }),
     });
     expect(activated).toEqual(
