@@ -95,7 +95,12 @@ export async function enable(context: Context, deviceIdentifier: string): Promis
 /** Milliseconds between two looks whether the device has registered its key. */
 const LOOK_AGAIN_MS = 300;
 
-export async function enableIn(session: Session, context: Context, deviceIdentifier: string): Promise<void> {
+export async function enableIn(
+  session: Session,
+  context: Context,
+  deviceIdentifier: string,
+  role: 'storage' | 'authenticator' = 'storage',
+): Promise<void> {
   const { signal, timeout } = context;
   const until = timeout === undefined ? Infinity : Date.now() + timeout * 1000;
   for (let told = false; !(await session.registeredKey(deviceIdentifier)); told = true) {
@@ -110,9 +115,10 @@ export async function enableIn(session: Session, context: Context, deviceIdentif
     await setTimeout(LOOK_AGAIN_MS, undefined, { signal });
   }
   try {
-    await session.storage.register(deviceIdentifier, context.patience);
+    const roles = role === 'storage' ? session.storage : session.authenticators;
+    await roles.register(deviceIdentifier, context.patience);
   } catch (error) {
-    if (!(error instanceof Refused && error.key === 'storage.already_registered')) throw error;
+    if (!(error instanceof Refused && error.key === `${role}.already_registered`)) throw error;
   }
 }
 

@@ -539,7 +539,14 @@ it('hands operators’ verbs to the server’s program', async () => {
   expect(operatorArguments(['log', 'tail'], options, true).join(' ')).toBe(
     'operate log tail --data-dir d --category a --category b --lines 5 --follow --backed-up --json',
   );
-  for (const argv of ['projection skip', 'key rotate', 'log tail --lines none', 'log rebase now']) {
+  for (const argv of [
+    'projection skip',
+    'key rotate',
+    'log tail --lines none',
+    'log rebase now',
+    'dead-letters show',
+    'device run --carrier pigeon',
+  ]) {
     expect((await symbolon(argv)).exit).toBe(2);
   }
 });

@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import * as ballot from './ballot';
 import { Context, defaultUrl } from './context';
 import * as data from './data';
 import * as device from './device';
 import { exitHelp, exits, failureOf } from './failure';
+import * as policy from './policy';
 import * as profile from './profile';
 import {
   operatorArguments,
@@ -13,6 +15,7 @@ import {
   type UpOptions,
 } from './programs';
 import { type Surroundings, Terminal } from './terminal';
+import * as voting from './voting';
 
 interface Global {
   readonly url: string;
@@ -146,6 +149,11 @@ async function parse(argv: readonly string[], terminal: Terminal, signal: AbortS
   operate(projections, 'ls', 'show where each follower of the log stands');
   operate(projections, 'rebuild <name>', 'empty a projection and fill it anew from the first event');
   operate(projections, 'skip <name>', 'let a stalled projection pass the event that stops it');
+  const letters = program.command('dead-letters').description('messages that no device took');
+  operate(letters, 'ls', 'list them, the oldest first').option('--lines <n>', 'how many (default 20)', positive);
+  operate(letters, 'show <id>', 'show one, whose content is sealed for its device');
+  operate(letters, 'requeue <id>', 'put it back into the queue of its device; all: every one');
+  operate(letters, 'drop <id>', 'delete it for good; all: every one');
   operate(keys, 'rotate <what>', "make a new one of the installation's keys: " + rotations.join(', ')).option(
     '--backed-up',
     'the backup is verified: destroy the old epoch key',
@@ -168,8 +176,79 @@ async function parse(argv: readonly string[], terminal: Terminal, signal: AbortS
   add(devices, 'run', 'run a device here, in the foreground', runDevice)
     .option('--dir <dir>', 'the directory of the device')
     .option('--config <file>', 'its device.json; login.json lies beside it')
+    .option('--role <roles>', 'what it does: storage (default), authenticator, or both as storage,authenticator')
+    .option('--rules <file>', 'decide on ballots by the rules in this file; without it they are asked here')
     .option('--storage', 'make it a storage device of the profile that is signed in')
+    .option('--authenticator', 'make it an authenticator of the profile that is signed in')
+    .addOption(new Option('--carrier <carrier>', 'how it reaches the server').choices(['websocket', 'rabbitmq']))
     .option('--pair-anew', "trust the server's present keys instead of those seen at the first start");
+
+  const paged = (command: Command): Command =>
+    command.option('--page <n>', 'page', positive).option('--per-page <n>', 'items per page, up to 100', positive);
+  const authenticators = program.command('authenticator').description('devices that vote for you');
+  add(
+    authenticators,
+    'add <device>',
+    'make it an authenticator, once it has registered its key',
+    voting.addAuthenticator,
+  );
+  add(authenticators, 'remove <device>', 'ask it no more; its open ballots are void', voting.removeAuthenticator);
+  paged(add(authenticators, 'list', 'list authenticators', voting.listAuthenticators));
+
+  const ballots = program.command('ballot').description('questions to the authenticators that run on this machine');
+  add(ballots, 'list', 'show them: who asks for what, from where, until when', ballot.list).option(
+    '--dir <dir>',
+    'the directory of the device',
+  );
+  for (const choice of ['yes', 'no'] as const) {
+    add<[string, ballot.VoteOptions]>(ballots, `${choice} <ballot>`, `vote ${choice}`, (context, id, options) =>
+      ballot.vote(context, choice, id, options),
+    )
+      .option('--comment <text>', 'kept with the vote')
+      .option('--dir <dir>', 'the directory of the device');
+  }
+
+  const votes = program.command('voting').description('how votes are held');
+  add(votes, 'show', 'show the settings', voting.showSettings);
+  add(votes, 'set', 'change settings', voting.changeSettings)
+    .option('--quorum <n>', 'votes needed at least', positive)
+    .option('--strategy <name>', 'unanimous, consensus, affirmative, minimum_percentage or threshold')
+    .option('--params <text>', 'the percentage, or n/m for a count')
+    .option('--time-limit <seconds>', 'how long a vote is open', positive)
+    .option('--attempts <n>', 'how often it is held at most', positive);
+  add(votes, 'configure <name>', 'register a configuration that policies can name', voting.addConfiguration)
+    .requiredOption('--strategy <name>', 'as in voting set')
+    .requiredOption('--time-limit <seconds>', 'how long a vote is open', positive)
+    .option('--params <text>', 'the percentage, or n/m for a count')
+    .option('--quorum <n>', 'votes needed at least', positive)
+    .option('--attempts <n>', 'how often it is held at most', positive)
+    .option('--device <id...>', 'these authenticators alone')
+    .addOption(new Option('--category <name>', 'for these operations by default').choices(['auth', 'data', 'admin']));
+  paged(add(votes, 'configurations', 'list configurations', voting.listConfigurations));
+  add(votes, 'unconfigure <name>', 'delete a configuration', voting.removeConfiguration);
+  add(votes, 'ask <question>', 'put a question to the authenticators', voting.ask)
+    .requiredOption('--configuration <name>', 'how the vote is held')
+    .requiredOption('--title <text>', 'what it is about');
+  add(votes, 'pool <pool>', 'show what became of a vote', voting.showPool);
+  add(votes, 'cancel <pool>', 'end a vote', voting.cancelPool);
+
+  const policies = program.command('policy').description('operations that wait for a vote');
+  add(policies, 'templates', 'show what policies can be made of', policy.templates);
+  add(policies, 'add <template>', 'register a policy', policy.add)
+    .requiredOption('--event <id...>', 'the operations it is about')
+    .option('--name <name>', 'how you call it')
+    .option('--set <key=value...>', 'hold only what meets this, as context=invoices/*')
+    .option('--votes <configuration>', 'the voting configuration to use')
+    .option('--activate', 'at once');
+  paged(add(policies, 'list', 'list policies', policy.list));
+  add(policies, 'show <policy>', 'show a policy', policy.show);
+  for (const [name, what, description] of [
+    ['activate', 'activate', 'hold from now on what it is about'],
+    ['deactivate', 'deactivate', 'hold it no more'],
+    ['delete', 'remove', 'delete an inactive policy'],
+  ] as const) {
+    add<[string]>(policies, `${name} <policy>`, description, (context, id) => policy.change(context, what, id));
+  }
 
   add(program, 'put <file>', 'exchange a file for a token (- for stdin)', data.put)
     .option('--context <text>', 'what the token is about; the server sees it (default: sealed)')

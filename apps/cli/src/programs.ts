@@ -94,33 +94,51 @@ export interface DeviceRunOptions {
   readonly dir?: string;
   readonly config?: string;
   readonly storage?: boolean;
+  readonly authenticator?: boolean;
+  /** What the device does: `storage`, `authenticator`, or both with a comma between. */
+  readonly role?: string;
+  readonly rules?: string;
+  readonly carrier?: 'websocket' | 'rabbitmq';
   readonly pairAnew?: boolean;
 }
 
-/** Runs a device in the foreground; with `storage` its owner, who is signed in here, makes it a storage device. */
+/**
+ * Runs a device in the foreground; with `storage` or `authenticator` its owner, who is signed in here, gives it that
+ * role at the server.
+ */
 export async function runDevice(context: Context, options: DeviceRunOptions): Promise<number> {
   const { terminal } = context;
   const dir = await directoryOf(terminal.surroundings, options);
+  const given = (['storage', 'authenticator'] as const).filter((role) => options[role]);
+  const roles = options.role ?? (given.length > 0 ? given.join(',') : 'storage');
   const args = [
     'run',
     '--dir',
     dir,
+    '--role',
+    roles,
+    ...(options.rules === undefined ? [] : ['--rules', options.rules]),
     ...(terminal.json ? ['--json'] : []),
+    ...(options.carrier ? ['--carrier', options.carrier] : []),
     ...(options.pairAnew ? ['--pair-anew'] : []),
   ];
-  if (!options.storage) return runProgram('device-agent', args, terminal.surroundings);
+  if (given.length === 0) return runProgram('device-agent', args, terminal.surroundings);
 
   const deviceIdentifier = await identifierIn(dir);
   await context.login();
   const ending = new AbortController();
   let failed: number | null = null;
   const enabling = context
-    .session({ channel: true }, (session) => enableIn(session, context, deviceIdentifier))
-    .then(() => terminal.hint('The device is a storage device of the profile.'))
+    .session({ channel: true }, async (session) => {
+      for (const role of given) {
+        await enableIn(session, context, deviceIdentifier, role);
+        terminal.hint(`The device is ${names[role]} of the profile.`);
+      }
+    })
     .catch((error: unknown) => {
       if (ending.signal.aborted || context.signal.aborted) return;
       const { message, exit } = failureOf(error);
-      terminal.hint(`The device cannot be made a storage device. ${message}`);
+      terminal.hint(`The device cannot be given its role. ${message}`);
       failed = exit;
       ending.abort();
     });
@@ -132,6 +150,8 @@ export async function runDevice(context: Context, options: DeviceRunOptions): Pr
   ending.abort();
   return code;
 }
+
+const names = { storage: 'a storage device', authenticator: 'an authenticator' } as const;
 
 /** The directory named, or the only one that the program keeps. */
 async function directoryOf({ env }: Surroundings, { dir, config }: DeviceRunOptions): Promise<string> {

@@ -91,6 +91,89 @@ export interface StorageItem {
   readonly registeredAt: string;
 }
 
+export interface AuthenticatorItem {
+  readonly deviceIdentifier: string;
+  readonly name: string;
+  readonly verified: boolean;
+  readonly online: boolean;
+  readonly lastSeenAt: string | null;
+  readonly registeredAt: string;
+  readonly lastVoteAt: string | null;
+}
+
+/** How votes are held unless a configuration says otherwise. */
+export interface VotingSettings {
+  readonly quorumSize: number;
+  readonly strategy: string;
+  readonly strategy_params: string | null;
+  /** Seconds. */
+  readonly timeLimit: number;
+  readonly numberOfAttempts: number;
+  readonly availableStrategies: readonly string[];
+}
+
+export interface VotingConfiguration {
+  readonly id: string;
+  readonly name: string;
+  readonly timeLimit: number;
+  readonly strategy: string;
+  readonly strategy_params: string | null;
+  readonly percentageRequired: number | null;
+  readonly countRequired: number | null;
+  readonly deviceIdentifiers: readonly string[];
+  readonly quorumSize: number | null;
+  readonly numberOfAttempts: number | null;
+  readonly category: 'auth' | 'data' | 'admin' | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface Pool {
+  readonly poolId: string;
+  readonly commandId: string | null;
+  readonly operation: string | null;
+  readonly title: string;
+  readonly question: string;
+  readonly nonce: string | null;
+  readonly status: 'open' | 'succeeded' | 'rejected' | 'failed_quorum' | 'timed_out' | 'cancelled';
+  readonly strategy: string;
+  readonly strategy_params: string | null;
+  readonly quorumSize: number;
+  readonly ballotsIssued: number;
+  readonly yes: number;
+  readonly no: number;
+  readonly pending: number;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly previousPoolId: string | null;
+  readonly nextPoolId: string | null;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly resolvedAt: string | null;
+  readonly reason: string | null;
+}
+
+export interface PolicyTemplate {
+  readonly name: string;
+  readonly description: string;
+  readonly events: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly configuration: readonly string[];
+  readonly votingAttributes: readonly string[];
+}
+
+export interface PolicyItem {
+  readonly id: string;
+  readonly name: string;
+  readonly policyTemplateId: string;
+  readonly applyingEventIds: readonly string[];
+  readonly configuration: Readonly<Record<string, unknown>>;
+  readonly votingConfigurationId: string | null;
+  readonly configurationId: string | null;
+  readonly active: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
 /** `username` and `password` are the device's own login; the server shows them once. */
 export interface DeviceLogin {
   readonly deviceIdentifier: string;

@@ -1,4 +1,5 @@
 import type {
+  AuthenticatorItem,
   Authorization,
   CommandAccepted,
   CommandStatus,
@@ -8,11 +9,16 @@ import type {
   DeviceLogin,
   Exchanged,
   List,
+  PolicyItem,
+  PolicyTemplate,
+  Pool,
   RegisteredKey,
   ServerKey,
   StorageItem,
   TemporaryToken,
   TokenItem,
+  VotingConfiguration,
+  VotingSettings,
 } from './answers';
 import { type Answer, answerOf, Api, type CallOptions, type Fields, pause, send } from './api';
 import { type BodyCipher, openForToken, sealForToken } from './application-layer';
@@ -448,6 +454,63 @@ export class Session {
       this.command('/storage/register', { deviceIdentifier }, options),
     list: (page: ListOptions = {}): Promise<List<StorageItem>> =>
       this.query('/storage/list-storage-devices', { ...page }),
+  };
+
+  readonly authenticators = {
+    /** Row 47: the device must be approved and have registered its key. */
+    register: (deviceIdentifier: string, options?: CommandOptions): Promise<Outcome> =>
+      this.command('/verified-authenticator/register', { deviceIdentifier }, options),
+    remove: (deviceIdentifier: string, options?: CommandOptions): Promise<Outcome> =>
+      this.command('/verified-authenticator/remove', { deviceIdentifier }, options),
+    list: (page: ListOptions = {}): Promise<List<AuthenticatorItem>> =>
+      this.query('/verified-authenticator/list-verified-authenticators', { ...page }),
+  };
+
+  /** How votes of this profile are held (rows 49 to 58, 86, 87). */
+  readonly voting = {
+    settings: (): Promise<VotingSettings> => this.query('/verified-authenticator/retrieve-strategy'),
+    setQuorum: (quorumSize: number, options?: CommandOptions): Promise<Outcome> =>
+      this.command('/verified-authenticator/set-quorum-size', { quorumSize }, options),
+    setStrategy: (strategy: string, params?: string, options?: CommandOptions): Promise<Outcome> =>
+      this.command('/verified-authenticator/set-quorum-strategy', { strategy, strategy_params: params }, options),
+    setTimeLimit: (timeLimit: number, options?: CommandOptions): Promise<Outcome> =>
+      this.command('/verified-authenticator/set-voting-time-limit', { timeLimit }, options),
+    setAttempts: (numberOfAttempts: number, options?: CommandOptions): Promise<Outcome> =>
+      this.command('/verified-authenticator/set-maximum-voting-attempts', { numberOfAttempts }, options),
+    /** Fields of row 55. */
+    configure: (fields: Fields, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
+      this.command('/verified-authenticator/voting-configuration/register', fields, options),
+    /** `name` or `id`, and the fields of row 55 that change. */
+    reconfigure: (fields: Fields, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
+      this.command('/verified-authenticator/voting-configuration/update', fields, options),
+    configurations: (page: ListOptions = {}): Promise<List<VotingConfiguration>> =>
+      this.query('/verified-authenticator/voting-configuration/list', { ...page }),
+    removeConfiguration: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
+      this.command('/verified-authenticator/voting-configuration/delete', { name }, options),
+    /** Puts a question to the authenticators; resolves once their ballots are out. */
+    ask: (
+      question: { readonly votingConfigurationId: string; readonly title: string; readonly question: string },
+      options?: CommandOptions,
+    ): Promise<Outcome<{ poolId: string }>> => this.command('/voting/create', { ...question }, options),
+    pool: (poolId: string): Promise<Pool> => this.query(`/voting/check-pool-status/${encodeURIComponent(poolId)}`),
+    cancel: (poolId: string, options?: CommandOptions): Promise<Outcome<{ poolId: string }>> =>
+      this.command('/voting/cancel-pool', { poolId }, options),
+  };
+
+  readonly policies = {
+    templates: (): Promise<Readonly<Record<string, PolicyTemplate>>> => this.query('/policy/list-policy-templates'),
+    /** Fields of row 60; the policy is inactive. */
+    register: (fields: Fields, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
+      this.command('/policy/register', fields, options),
+    activate: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string }>> =>
+      this.command('/policy/activate', { name }, options),
+    deactivate: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string }>> =>
+      this.command('/policy/deactivate', { name }, options),
+    remove: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string }>> =>
+      this.command('/policy/delete', { name }, options),
+    list: (page: ListOptions = {}): Promise<List<PolicyItem>> =>
+      this.query('/policy/list-registered-policies', { ...page }),
+    retrieve: (name: string): Promise<PolicyItem> => this.query(`/policy/retrieve-policy/${encodeURIComponent(name)}`),
   };
 
   private async storeNow(source: ByteSource, options: StoreOptions): Promise<Stored> {
