@@ -135,8 +135,8 @@ export class Evaluation {
     if (!fields) throw new Denied('not_found');
     const { actor } = accepted.meta;
     // A caller that is not the subject has a box of its own.
-    const strange = actor.profileId !== null && actor.profileId !== profileId;
-    const client = strange ? await this.boxes.open(accepted, actor.profileId!) : fields;
+    const caller = actor.profileId ?? profileId;
+    const client = caller === profileId ? fields : await this.boxes.open(accepted, caller);
     const { commandId, commandType } = accepted.data as CommandAccepted['data'];
     const input = fields['input'];
     return {
@@ -149,7 +149,7 @@ export class Evaluation {
       ip: textOf(client?.['ip']),
       userAgent: textOf(client?.['userAgent']),
       location: textOf(fields['location']),
-      requester: actor.profileId ?? profileId,
+      requester: caller,
       applicationId: actor.applicationId ?? null,
       acceptedAt: accepted.recordedAt,
     };

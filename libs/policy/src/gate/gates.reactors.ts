@@ -102,7 +102,7 @@ export class GateReactors implements OnModuleInit {
 
   /** One id for each event type, so that it comes once, whoever tells. */
   private async tell(event: Recorded, told: CommandEvent): Promise<void> {
-    const { commandId } = told.data as { commandId: string };
+    const { commandId } = told.data;
     await this.streams.append(`command-${commandId}`, 'any', [told], causedBy(event, commandId, told.type));
   }
 }

@@ -1,5 +1,4 @@
 import { accept, type Decide, refuse } from '@symbolon/kernel';
-import type { Configuration } from '../policy/configuration';
 import type { PolicyEvent } from '../policy/policy.events';
 import { policyOf, type PolicySet } from '../policy/policy.model';
 
@@ -9,7 +8,7 @@ export interface RegisterPolicy {
   readonly name: string;
   readonly policyTemplateId: string;
   readonly applyingEventIds: readonly string[];
-  readonly configuration: Configuration;
+  readonly configuration: object;
   /** Id; null = none is named. `missing`: one is, and does not exist. */
   readonly votingConfiguration: { readonly id: string } | 'missing' | null;
 }
