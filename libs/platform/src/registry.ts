@@ -122,7 +122,8 @@ export class Registry {
       producers: this.producers,
       keepers: this.keepers,
       upgrades: this.upgrades,
-      dependencies: this.dependencies,
+      // A gateway asks the services whether they are well.
+      dependencies: works ? this.dependencies : new Map<string, () => Promise<unknown>>(),
     } as const;
   }
 }

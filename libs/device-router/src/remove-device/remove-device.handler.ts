@@ -1,6 +1,7 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { Commands, type HandlerResult, rejected, resultOf } from '@symbolon/command-log';
 import { Streams } from '@symbolon/kernel';
+import { BrokerAccounts } from '../channel/broker-accounts';
 import { ChannelSecrets } from '../channel/channel-secrets';
 import { device } from '../device/device.model';
 import { Devices } from '../device/devices.query';
@@ -14,6 +15,7 @@ export class RemoveDeviceHandler implements ICommandHandler<RemoveDevice> {
     private readonly commands: Commands,
     private readonly devices: Devices,
     private readonly secrets: ChannelSecrets,
+    private readonly accounts: BrokerAccounts,
   ) {}
 
   async execute({ data: { deviceIdentifier }, context }: RemoveDevice): Promise<HandlerResult> {
@@ -26,6 +28,7 @@ export class RemoveDeviceHandler implements ICommandHandler<RemoveDevice> {
     const barred = { deviceIdentifier, cause: 'removed' };
     await this.commands.part({ ...cause, commandId }, 'profile/bar-device', owner, barred);
     if (secretKeyId) await this.secrets.forget(secretKeyId);
+    await this.accounts.follow(deviceIdentifier);
     return resultOf(outcome, () => ({ deviceIdentifier }));
   }
 }
