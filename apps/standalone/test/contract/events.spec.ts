@@ -1,5 +1,5 @@
 import { PersonalBoxes, randomBytes } from '@symbolon/crypto';
-import { password, TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { password, TestApplication, TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
 
 interface Stored {
   readonly type: string;
@@ -51,6 +51,23 @@ const fields: Record<string, readonly [clear: string, personal?: string, bookkee
   'device.configuration_retrieved': ['deviceIdentifier secretsShown'],
   'device.configuration_rotated': ['deviceIdentifier clientSecretHash', 'clientSecretOnce', 'secretKeyId'],
   'device.message_rejected': ['deviceIdentifier envelopeId messageType reason'],
+  'oauth_application.registered': [
+    'applicationId profileId clientId redirectUri scopes clientSecretHash',
+    'name clientSecretOnce',
+    'secretKeyId',
+  ],
+  'oauth_application.configuration_retrieved': ['applicationId'],
+  'oauth.authorization_code_requested': ['applicationId profileId nonceHash scope'],
+  'oauth.authorization_code_issued': ['applicationId profileId codeHash expiresAt', '', 'codeId'],
+  'oauth.access_token_issued': [
+    'applicationId profileId familyId tokenId tokenHash refreshTokenHash scope expiresAt refreshTokenExpiresAt',
+  ],
+  'oauth.access_token_refreshed': [
+    'applicationId profileId familyId tokenId tokenHash refreshTokenHash scope expiresAt refreshTokenExpiresAt previousTokenId',
+  ],
+  'oauth.token_family_revoked': ['applicationId profileId familyId cause'],
+  'profile.token_revoked': ['profileId tokenId'],
+  'profile.tokens_revoked': ['profileId exceptTokenId applicationId cause'],
   'security.alert_raised': ['alertId profileId kind poolId commandId deviceIdentifier'],
   'storage.registered': ['deviceIdentifier profileId'],
   'storage.write_dispatched': ['tokenId version deviceIdentifier'],
@@ -133,8 +150,30 @@ async function live(eve: TestProfile): Promise<void> {
   }
   const other = await server.done('/device/request-unique-identifier', { deviceName: 'x' }, ada.token);
   await server.done('/device/reject-device', { deviceIdentifier: other.body.deviceIdentifier }, ada.token);
+  await grant();
   const acknowledged = `select 1 from es.event where type = 'storage.delete_acknowledged'`;
   while ((await server.database.pool.query(acknowledged)).rowCount === 0) await new Promise(setImmediate);
+}
+
+/** An application from its registration to the end of all that it was granted. */
+async function grant(): Promise<void> {
+  const application = await TestApplication.of(server, ada);
+  const consent = await application.consent(ada, ['all'], 'a nonce that is private');
+  const code = await application.code(consent);
+  const first = await application.obtain(code);
+  const { body: second } = await application.refresh(first);
+  await application.call('/oauth-application/obtain-access-token', { authorization_code: code });
+  const third = await application.grantedBy(ada);
+  await server.post('/profile/revoke-authorization-token', { token: third.token });
+  const { applicationId, clientSecret } = application;
+  await server.post('/profile/revoke-authorization-token', { json: { applicationId }, token: ada.token });
+  secrets
+    .set('client secret of an application', clientSecret)
+    .set('authorization code', code)
+    .set('nonce', consent.nonce);
+  for (const [name, pair] of Object.entries({ first, second, third })) {
+    secrets.set(`${name} access token`, pair.token).set(`${name} refresh token`, pair.refreshToken);
+  }
 }
 
 async function reserve(more: object = {}): Promise<{ token: string; stream: string }> {

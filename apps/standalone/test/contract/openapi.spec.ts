@@ -21,6 +21,18 @@ const rows: Record<number, readonly string[]> = {
   8: ['post /profile/reauthorize-authorization-token'],
   9: ['post /profile/revoke-authorization-token'],
   10: ['post /profile/authorization-token/expiry'],
+  11: ['post /oauth/register-oauth-application', 'post /profile/oauth-application-register'],
+  12: ['post /profile/retrieve-oauth-application-configuration'],
+  13: ['get /profile/oauth-application-request-authorization-code'],
+  14: ['post /oauth-application/retrieve-authorization-code'],
+  15: ['post /oauth-application/obtain-access-token'],
+  16: ['get /profile/retrieve-oauth-application-list'],
+  17: [
+    'get /oauth-application/retrieve-oauth-application-scope',
+    'get /oauth/retrieve-oauth-application-scope/{applicationId}',
+    'post /oauth-application/retrieve-oauth-application-scope',
+  ],
+  18: ['post /oauth-application/refresh-access-token'],
   19: ['get /public-key/generate-keys', 'post /public-key/generate-keys'],
   20: ['post /public-key/register-public-key'],
   21: ['get /public-key/retrieve-public-key'],
@@ -30,6 +42,13 @@ const rows: Record<number, readonly string[]> = {
 };
 const beyond = ['/.well-known/jwks.json', '/openapi.json', '/docs', '/health/live', '/health/ready'];
 const open = [1, 2, 3, 4, 22, 26, 28];
+/** Rows for applications and the scheme of their credentials; the alias of 17 takes a token. */
+const ofApplications: Readonly<Record<number, string>> = {
+  14: 'client',
+  15: 'client',
+  17: 'accessToken',
+  18: 'accessToken',
+};
 
 let server: TestServer;
 let document: any;
@@ -109,7 +128,8 @@ test('each says which token it takes and which problems it may answer', () => {
   for (const { name, operation } of operations) {
     const row = operation['x-symbolon-row'];
     const isOpen = row === undefined ? beyond.includes(name.split(' ')[1]!) : open.includes(row);
-    const takes = operation.security.some((scheme: object) => 'token' in scheme);
+    const own = name.includes('{applicationId}') ? undefined : ofApplications[row];
+    const takes = operation.security.some((scheme: object) => (own ?? 'token') in scheme);
     if (!(row === 2 && name.startsWith('get'))) expect([name, takes]).toEqual([name, !isOpen]);
     const statuses = Object.keys(operation.responses);
     for (const status of [...(takes ? ['401', '403'] : []), '429', '500', '503']) expect(statuses).toContain(status);

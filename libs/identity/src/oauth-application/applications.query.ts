@@ -61,6 +61,8 @@ export interface CodeHolder {
   readonly profileId: string;
 }
 
+/** Who was registered while its owner was being deleted is as good as nobody. */
+const ofTheLiving = 'select o.* from identity.oauth_application o join identity.profile p using (profile_id)';
 const tokenForm = /^T-[A-Za-z0-9_-]{43}$/;
 
 /** Applications and their tokens: keyed hashes find the ids, the read model says what lives. */
@@ -81,10 +83,10 @@ export class Applications extends ClientApplications {
     if (!isUuid(clientId)) return null;
     const secretKeyId = await this.keys.findSecret('client-secret', clientSecret);
     if (secretKeyId === null) return null;
-    const [row] = await this.dataSource.query<Row[]>(
-      'select * from identity.oauth_application where client_id = $1 and secret_key_id = $2',
-      [clientId, secretKeyId],
-    );
+    const [row] = await this.dataSource.query<Row[]>(`${ofTheLiving} where o.client_id = $1 and o.secret_key_id = $2`, [
+      clientId,
+      secretKeyId,
+    ]);
     return row ? { applicationId: row.application_id, clientId, profileId: row.profile_id } : null;
   }
 
@@ -116,18 +118,13 @@ export class Applications extends ClientApplications {
   }
 
   async find(applicationId: string): Promise<KnownApplication | null> {
-    const [row] = await this.dataSource.query<Row[]>(
-      'select * from identity.oauth_application where application_id = $1',
-      [applicationId],
-    );
+    const [row] = await this.dataSource.query<Row[]>(`${ofTheLiving} where o.application_id = $1`, [applicationId]);
     return row ? this.known(row) : null;
   }
 
   async byClient(clientId: string): Promise<KnownApplication | null> {
     if (!isUuid(clientId)) return null;
-    const [row] = await this.dataSource.query<Row[]>('select * from identity.oauth_application where client_id = $1', [
-      clientId,
-    ]);
+    const [row] = await this.dataSource.query<Row[]>(`${ofTheLiving} where o.client_id = $1`, [clientId]);
     return row ? this.known(row) : null;
   }
 
@@ -200,6 +197,7 @@ export class Applications extends ClientApplications {
          from identity.oauth_token t join identity.oauth_authorization a using (authorization_id)
          join identity.oauth_application o using (application_id)
          join identity.profile p on p.profile_id = a.profile_id
+         join identity.profile owner on owner.profile_id = o.profile_id
         where t.token_id = any($1)`,
       [tokenIds],
     );
