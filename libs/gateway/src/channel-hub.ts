@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { CommandAccepted, CommandPendingVote, ProfileDeleted } from '@symbolon/contracts';
 import { type CommandStatus, Commands, CommandStatuses } from '@symbolon/command-log';
+import { uuid5 } from '@symbolon/crypto';
 import { statusNumber } from '@symbolon/http';
 import { Clock, EventStore, millisOf, type Recorded } from '@symbolon/kernel';
 import { Progress, type ProgressReport, Registry } from '@symbolon/platform';
@@ -8,19 +9,30 @@ import { Logger } from '@symbolon/observe';
 import { ProjectionRunner } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
 
+/** What clients are told. */
+export interface Message {
+  /** Derived from what is told, so that every process and every repetition gives it the same. */
+  readonly id: string;
+  readonly type: string;
+  /** JSON, as the WebSocket carries it. */
+  readonly text: string;
+}
+
 /** One joined client. */
 export interface Channel {
   readonly channelId: string;
   readonly profileId: string;
   readonly applicationId: string | null;
   readonly progress: boolean;
-  send(message: string): void;
+  send(message: Message): void;
 }
 
 interface Entry {
   readonly at: number;
   readonly applicationId: string | null;
-  readonly message: string;
+  readonly message: Message;
+  /** Not told again; kept to know what followed it. */
+  readonly progress: boolean;
 }
 
 const remembered = 60_000;
@@ -97,10 +109,14 @@ export class ChannelHub {
     if (channel.progress) this.followed++;
   }
 
-  replay(channel: Channel): void {
+  /** `after`: the id of the last message that the client has; of an unknown one nothing is known to have come. */
+  replay(channel: Channel, after: string | null = null): void {
     const since = this.clock.millis() - remembered;
-    for (const entry of this.recent.get(channel.profileId) ?? []) {
-      if (entry.at >= since && concerns(channel, entry.applicationId)) channel.send(entry.message);
+    const entries = this.recent.get(channel.profileId) ?? [];
+    const known = after === null ? -1 : entries.findLastIndex(({ message }) => message.id === after);
+    for (const entry of entries.slice(known + 1)) {
+      if (entry.at < since || entry.progress) continue;
+      if (concerns(channel, entry.applicationId)) channel.send(entry.message);
     }
   }
 
@@ -268,10 +284,10 @@ export class ChannelHub {
 
   private push({ profileId, applicationId = null, messages, progress = false }: Told): void {
     const entries = this.recent.get(profileId) ?? [];
-    if (!progress) this.recent.set(profileId, entries);
+    this.recent.set(profileId, entries);
     for (const object of messages) {
-      const message = JSON.stringify(object);
-      if (!progress) entries.push({ at: this.clock.millis(), applicationId, message });
+      const message = messageOf(object);
+      entries.push({ at: this.clock.millis(), applicationId, message, progress });
       for (const channel of this.channels.get(profileId) ?? []) {
         if (concerns(channel, applicationId) && (channel.progress || !progress)) channel.send(message);
       }
@@ -291,6 +307,13 @@ export class ChannelHub {
 /** A channel of an application gets only messages of that application's commands. */
 function concerns(channel: Channel, applicationId: string | null): boolean {
   return channel.applicationId === null || channel.applicationId === applicationId;
+}
+
+function messageOf(object: object): Message {
+  const text = JSON.stringify(object);
+  const { type, id, command_status } = (object as { data: { type: string; id: string; command_status?: number } }).data;
+  // The same pair of type and id is told once, but for commands that have not ended.
+  return { type, text, id: uuid5(command_status === statusNumber('started') ? text : `${type} ${id}`) };
 }
 
 type PendingBody = 'started' | 'pending_vote' | { readonly done: number; readonly total: number };

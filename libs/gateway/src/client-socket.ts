@@ -6,7 +6,7 @@ import { uuid7 } from '@symbolon/crypto';
 import { type Session, Sessions } from '@symbolon/http';
 import { Clock, millisOf } from '@symbolon/kernel';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
-import { type Channel, ChannelHub, TooManyChannels } from './channel-hub';
+import { type Channel, ChannelHub, type Message, TooManyChannels } from './channel-hub';
 
 const maxFrame = 16 * 1024;
 const pingEvery = 30_000;
@@ -122,10 +122,10 @@ export class ClientSocket {
       progress: data['progress'] === true,
       session,
       token,
-      send: (message: string) => {
+      send: ({ text }: Message) => {
         // A client that does not read must not fill our memory.
         if (socket.bufferedAmount > maxBuffered) socket.terminate();
-        else if (socket.readyState === WebSocket.OPEN) socket.send(message);
+        else if (socket.readyState === WebSocket.OPEN) socket.send(text);
       },
     };
     const previous = connection.channel;

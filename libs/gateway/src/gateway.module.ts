@@ -4,13 +4,15 @@ import { ApiDocument, ApiPagesController } from './api-pages.controller';
 import { ChannelHub } from './channel-hub';
 import { ClientSocket } from './client-socket';
 import { Dependencies } from './dependencies.query';
+import { EventStreams } from './event-streams';
+import { EventStreamController } from './event-stream.controller';
 import { HealthController } from './health.controller';
 import { Readiness } from './readiness';
 import { RequestStatusController } from './request-status.controller';
 
 @Module({
-  controllers: [RequestStatusController, HealthController, ApiPagesController],
-  providers: [ApiDocument, Dependencies, ChannelHub, ClientSocket, Readiness],
+  controllers: [RequestStatusController, HealthController, ApiPagesController, EventStreamController],
+  providers: [ApiDocument, Dependencies, ChannelHub, ClientSocket, EventStreams, Readiness],
   exports: [ApiDocument, Readiness],
 })
 export class GatewayModule implements OnModuleInit {
@@ -18,6 +20,7 @@ export class GatewayModule implements OnModuleInit {
     private readonly registry: Registry,
     private readonly hub: ChannelHub,
     private readonly sockets: ClientSocket,
+    private readonly streams: EventStreams,
   ) {}
 
   onModuleInit(): void {
@@ -26,5 +29,6 @@ export class GatewayModule implements OnModuleInit {
     this.registry.upgrade('/', upgrade);
     this.registry.edgeLoop(this.hub);
     this.registry.edgeLoop(this.sockets);
+    this.registry.edgeLoop(this.streams);
   }
 }

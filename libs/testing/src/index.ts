@@ -4,6 +4,7 @@ export * from './test-broker';
 export * from './test-client';
 export * from './scripted-voting';
 export * from './test-device';
+export * from './test-events';
 export * from './test-server';
 export * from './test-socket';
 export * from './without-voting';

@@ -1,4 +1,4 @@
-import type { TestAnswer, TestProfile, TestServer } from './test-server';
+import type { TestAnswer, TestClient, TestProfile } from './test-client';
 
 export interface TestPair {
   readonly token: string;
@@ -13,14 +13,14 @@ let names = 0;
 /** An OAuth application of a server, for tests: its owner registered it, others may consent to it. */
 export class TestApplication {
   private constructor(
-    readonly server: TestServer,
+    readonly server: TestClient,
     readonly applicationId: string,
     readonly clientId: string,
     readonly clientSecret: string,
   ) {}
 
   static async of(
-    server: TestServer,
+    server: TestClient,
     { token }: Pick<TestProfile, 'token'>,
     scopes: readonly string[] = ['all'],
   ): Promise<TestApplication> {
