@@ -70,6 +70,7 @@ export const reasons = {
   'ballot.duplicate': 'Ballot was voted on already.',
   'ballot.expired': 'Time limit over.',
   'ballot.voided': 'Ballot is void.',
+  'policy.asks_each': 'An active policy names the operation: ask for each by itself, not in a batch.',
   'policy.template_unknown': 'No such template.',
   'policy.event_not_in_template': 'Event id not offered by the template.',
   'policy.configuration_key_unknown': 'Configuration key not offered by the template, or of wrong type.',

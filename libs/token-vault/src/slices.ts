@@ -8,7 +8,9 @@ export { depositAtDevicesSlice } from './deposit-at-devices/deposit-at-devices.s
 export { exchangeDataSlice } from './exchange-data/exchange-data.slice';
 export { expireReservationsSlice } from './expire-reservations/expire-reservations.slice';
 export { listTokensSlice } from './list-tokens/list-tokens.slice';
+export { requestBatchSlice } from './request-batch/request-batch.slice';
 export { requestDataSlice } from './request-data/request-data.slice';
 export { reserveTokenSlice } from './reserve-token/reserve-token.slice';
 export { retrieveTemporaryTokenSlice } from './retrieve-temporary-token/retrieve-temporary-token.slice';
+export { storeBatchSlice } from './store-batch/store-batch.slice';
 export { updateDataSlice } from './update-data/update-data.slice';

@@ -89,6 +89,21 @@ export class TokenVault1700000610000 implements MigrationInterface {
       alter table token_vault.download add key_id uuid;
       create index download_of_key on token_vault.download (key_id);
 
+      -- Batches under way. What is pending stands in the log, what became of an item only here until all have ended.
+      create table token_vault.batch_item (
+        command_id uuid not null,
+        item       int not null,
+        subject_id uuid not null,
+        parcel_id  uuid,
+        ended      jsonb,
+        primary key (command_id, item)
+      );
+      create index batch_item_of_subject on token_vault.batch_item (subject_id);
+      create table token_vault.pending_batch (
+        command_id uuid primary key,
+        parcel_ids uuid[] not null
+      );
+
       -- Operations that succeeded, one row per event; the counts per hour follow by themselves.
       create table token_vault.operation (
         event_id   uuid primary key,
@@ -197,7 +212,7 @@ export class TokenVault1700000610000 implements MigrationInterface {
     await runner.query(`
       drop trigger count_new_tokens on token_vault.token;
       drop trigger count_changed_tokens on token_vault.token;
-      drop table token_vault.open_retrieval, token_vault.operation, token_vault.operation_count,
+      drop table token_vault.batch_item, token_vault.pending_batch, token_vault.open_retrieval, token_vault.operation, token_vault.operation_count,
                  token_vault.token_count, token_vault.token_page;
       drop function token_vault.count_operations, token_vault.count_tokens, token_vault.counted_values;
       drop index token_vault.token_listed, token_vault.token_temporary, token_vault.token_by_extension,

@@ -9,6 +9,7 @@ import { DeleteData } from './delete-data/delete-data.command';
 import { OpenParcels } from './deliver-data/open-parcels';
 import { ExchangeData, ExchangeUpload } from './exchange-data/exchange-data.command';
 import { ClearRejected } from './parcel/clear-rejected.reactor';
+import { Batches } from './batch/batches';
 import { Parcels } from './parcel/parcels';
 import { RetireVersions } from './parcel/retire-versions';
 import * as slices from './slices';
@@ -24,7 +25,16 @@ const namingTokens = [ExchangeData, ExchangeUpload, ConfigureSecurityMeta, Confi
 
 @Module({
   controllers: controllersOf(slices),
-  providers: [...providersOf(slices), Tokens, FileSections, Parcels, ClearRejected, RetireVersions, OpenParcels],
+  providers: [
+    ...providersOf(slices),
+    Tokens,
+    FileSections,
+    Parcels,
+    Batches,
+    ClearRejected,
+    RetireVersions,
+    OpenParcels,
+  ],
 })
 export class TokenVaultModule implements OnModuleInit {
   constructor(

@@ -45,6 +45,8 @@ export type DataExchanged = Event<
     sha256: string;
     via: 'inline' | 'stream';
     dataKey: DataKey;
+    /** One of many in one command. */
+    ofBatch?: true;
   }
 >;
 export type MadePermanent = Event<
@@ -123,6 +125,8 @@ export type DataRequested = Event<
     sealedSize: number;
     sha256: string;
     dataKey: DataKey;
+    /** One of many in one command. */
+    ofBatch?: true;
   }
 >;
 export type DataReady = Event<

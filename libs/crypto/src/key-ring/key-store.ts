@@ -185,6 +185,30 @@ export class KeyStore {
     throw new Error(`no key for profile ${owner}`);
   }
 
+  /** The same for many parcels at once, none of which has a key yet. */
+  async createTokenKeys(owner: string, parcelIds: readonly string[]): Promise<Buffer[]> {
+    const kek = await this.keks.get(owner);
+    if (!kek) throw new Error(`no key for profile ${owner}`);
+    const keys = parcelIds.map(() => randomBytes(32));
+    const { rows } = await this.query<{ parcel_id: string }>(
+      `insert into keys.token_key (parcel_id, owner_id, kek_id, wrapped)
+       select w.parcel_id, $2, kek_id, w.wrapped
+         from keys.profile_key, unnest($1::uuid[], $4::bytea[]) w(parcel_id, wrapped)
+        where kek_id = $3 and not superseded
+       on conflict (parcel_id) do nothing returning parcel_id`,
+      [
+        parcelIds,
+        owner,
+        kek.id,
+        keys.map((key, index) => seal(kek.key, keyContext('k2', owner, parcelIds[index]!), key)),
+      ],
+    );
+    const made = new Set(rows.map((row) => row.parcel_id));
+    return Promise.all(
+      parcelIds.map((parcelId, index) => (made.has(parcelId) ? keys[index]! : this.createTokenKey(owner, parcelId))),
+    );
+  }
+
   /** Null when the key was destroyed, never made, or is another owner's. */
   async tokenKey(owner: string, parcelId: string): Promise<Buffer | null> {
     const { rows } = await this.query<{ wrapped: Buffer; kek_id: string; kek: Buffer; epoch_id: string }>(

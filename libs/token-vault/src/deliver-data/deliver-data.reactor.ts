@@ -10,10 +10,13 @@ import { Deadlines } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
 import { Transfers } from '@symbolon/transfer';
 import { DataSource } from 'typeorm';
+import { Batches, type ItemEnd } from '../batch/batches';
 import { forgetDeadline } from '../expire-reservations/expire-reservations.handler';
+import { RequestBatch } from '../request-batch/request-batch.command';
 import { RequestData } from '../request-data/request-data.command';
 import type { DataRequested, RetrievalData } from '../retrieval/retrieval.events';
 import { retrieval } from '../retrieval/retrieval.model';
+import { StoreBatch } from '../store-batch/store-batch.command';
 import { openColumn } from '../token/token-boxes';
 import { Tokens } from '../token/tokens.query';
 import { failRetrieval, inlineLimit, markReady } from './deliver-data.decide';
@@ -36,6 +39,7 @@ export class DeliverData implements OnModuleInit {
     private readonly transfers: Transfers,
     private readonly parcels: ParcelStore,
     private readonly opened: OpenParcels,
+    private readonly batches: Batches,
     private readonly tokens: Tokens,
     private readonly deadlines: Deadlines,
     private readonly dataSource: DataSource,
@@ -61,6 +65,9 @@ export class DeliverData implements OnModuleInit {
     this.statuses.present([RequestData.type], async (result, profileId) => {
       const { requestId, outputType, size, expiresAt } = result;
       return { requestId, outputType, size, downloadUrl: await this.urlOf(profileId, String(requestId)), expiresAt };
+    });
+    this.statuses.present([StoreBatch.type, RequestBatch.type], async ({ items }, profileId) => {
+      return { items: await this.shown(items as ItemEnd[], profileId) };
     });
   }
 
@@ -123,6 +130,11 @@ export class DeliverData implements OnModuleInit {
     await this.deadlines.schedule(forgetDeadline(requestId, this.clock));
     const cause = await this.causeOf(requestId, eventId);
     const result = { requestId, outputType, size: asked.size, expiresAt: wholeSeconds(expiresAt) };
+    if (asked.ofBatch) {
+      const { tokenId, profileId } = asked;
+      const ended = { status: 'succeeded', reason: null, tokenId, ...result } as const;
+      return this.batches.ended(requestId, ended, profileId, cause);
+    }
     const end = { status: 'succeeded', result, cursor: await this.store.tail() } as const;
     await this.commands.settle(cause.commandId, end, asked.profileId, cause);
   }
@@ -133,6 +145,10 @@ export class DeliverData implements OnModuleInit {
     const cause = await this.causeOf(requestId, eventId);
     const outcome = await this.streams.transact(retrieval, requestId, failRetrieval, { reason }, cause);
     if (outcome.status === 'refused' || outcome.cursor === null) return;
+    if (state.asked.ofBatch) {
+      const { tokenId, profileId } = state.asked;
+      return this.batches.ended(requestId, { status: 'rejected', reason, tokenId, requestId }, profileId, cause);
+    }
     const end = { status: 'rejected', reason, cursor: outcome.cursor } as const;
     await this.commands.settle(cause.commandId, end, state.asked.profileId, cause);
   }
@@ -172,6 +188,23 @@ export class DeliverData implements OnModuleInit {
   private async inline(asked: DataRequested['data'], parcelId: string): Promise<string | null> {
     const body = await this.opened.deliver(asked, parcelId);
     return body && (await buffer(body.bytes)).toString('base64');
+  }
+
+  /** Items of a batch, with their tokens and download URLs. */
+  private async shown(items: readonly ItemEnd[], profileId: string): Promise<object[]> {
+    const ids = items.flatMap(({ tokenId, requestId }) => [tokenId, requestId]).filter((id) => typeof id === 'string');
+    const texts = await this.keys.readStrings(profileId, ids);
+    return items.map(({ status, reason, tokenId, requestId, ...rest }) => {
+      const auth = status === 'succeeded' && typeof requestId === 'string' ? texts.get(requestId) : undefined;
+      return {
+        status,
+        reason,
+        token: texts.get(String(tokenId)) ?? null,
+        ...(requestId === undefined ? {} : { requestId }),
+        ...rest,
+        ...(auth === undefined ? {} : { downloadUrl: `${this.settings.downstreamUrl}?auth=${auth}` }),
+      };
+    });
   }
 
   private async urlOf(profileId: string, requestId: string): Promise<string | null> {

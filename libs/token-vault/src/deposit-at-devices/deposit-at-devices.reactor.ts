@@ -16,6 +16,7 @@ import {
 import { Registry } from '@symbolon/platform';
 import { type Deadline, Deadlines } from '@symbolon/projection';
 import { Transfers } from '@symbolon/transfer';
+import { Batches } from '../batch/batches';
 import { ExpireReservations, reservationDeadlineId } from '../expire-reservations/expire-reservations.handler';
 import { Parcels } from '../parcel/parcels';
 import { retirementDeadline } from '../parcel/retire-versions';
@@ -58,6 +59,7 @@ export class DepositAtDevices implements OnModuleInit {
     private readonly tokens: Tokens,
     private readonly files: FileSections,
     private readonly boxes: PersonalBoxes,
+    private readonly batches: Batches,
     private readonly reservations: ExpireReservations,
     private readonly clock: Clock,
     private readonly registry: Registry,
@@ -91,6 +93,11 @@ export class DepositAtDevices implements OnModuleInit {
     if (outcome.cursor === null || commandId === null) return;
 
     await this.parcels.arrived(dataKey.keyId);
+    if ((write.data as Partial<TokenData<'data_token.data_exchanged'>>).ofBatch) {
+      const end = { status: 'succeeded', reason: null, tokenId, version, size } as const;
+      await this.batches.ended(tokenId, end, profileId, cause);
+      return;
+    }
     await this.deadlines.cancel(`${kind}/${dataKey.keyId}`);
     await this.deadlines.cancel(reservationDeadlineId(tokenId));
     if (replaces) await this.deadlines.schedule(retirementDeadline(tokenId, version, this.clock));

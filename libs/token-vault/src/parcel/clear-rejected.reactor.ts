@@ -38,7 +38,9 @@ export class ClearRejected implements OnModuleInit {
     if (!accepted || !profileId || !commandType || !isOnToken(commandType)) return;
     const personal = await this.boxes.open(accepted, profileId);
     const input = personal?.['input'] as TokenInput | undefined;
-    if (input?.tokenId) await this.clearToken(input.tokenId, input.parcel?.parcelId ?? null);
+    for (const { tokenId, parcel } of input?.items ?? (input ? [input] : [])) {
+      if (tokenId) await this.clearToken(tokenId, parcel?.parcelId ?? null);
+    }
   }
 
   private async clearToken(tokenId: string, parcelId: string | null): Promise<void> {

@@ -1,7 +1,8 @@
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { KeyStore, sealLayer2, Sha256Meter, uuid7 } from '@symbolon/crypto';
-import { Clock, EventStore, Streams } from '@symbolon/kernel';
+import { KeyStore, sealLayer2, sha256Hex, Sha256Meter, uuid7 } from '@symbolon/crypto';
+import { Clock, EventStore, Gathered, Streams } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { Registry } from '@symbolon/platform';
 import { Deadlines, ProjectionRunner } from '@symbolon/projection';
@@ -11,6 +12,8 @@ import type { ParcelRef } from '../exchange-data/exchange-data.decide';
 import { token } from '../token/token.model';
 
 const sweepEvery = 600;
+/** Parcels of one batch that are written at a time. */
+const atOnce = 16;
 /** Seconds after which a parcel that no event names is given up; an upload may well take hours. */
 const timeToLive = 24 * 3600;
 
@@ -20,6 +23,13 @@ const timeToLive = 24 * 3600;
  */
 @Injectable()
 export class Parcels implements OnModuleInit {
+  private readonly arrivals = new Gathered(async (parcelIds: readonly string[]) => {
+    await this.dataSource.query('update token_vault.parcel set in_transit = false where parcel_id = any($1)', [
+      parcelIds,
+    ]);
+    return parcelIds;
+  });
+
   constructor(
     private readonly keys: KeyStore,
     private readonly parcels: ParcelStore,
@@ -82,8 +92,44 @@ export class Parcels implements OnModuleInit {
     }
   }
 
+  /** The same for many small values, which lie in memory. Either all are durable, or none is left. */
+  async sealAll(
+    owner: string,
+    values: ReadonlyArray<{ readonly tokenId: string; readonly bytes: Buffer }>,
+  ): Promise<ParcelRef[]> {
+    const parcelIds = values.map(() => uuid7());
+    await this.dataSource.query(
+      `insert into token_vault.parcel (parcel_id, token_id, profile_id, begun_at)
+       select p, t, $3, $4 from unnest($1::uuid[], $2::uuid[]) w(p, t)`,
+      [parcelIds, values.map(({ tokenId }) => tokenId), owner, this.clock.now()],
+    );
+    try {
+      const keys = await this.keys.createTokenKeys(owner, parcelIds);
+      const refs: ParcelRef[] = [];
+      const queue = values.entries();
+      const lane = async () => {
+        for (const [index, { tokenId, bytes }] of queue) {
+          const parcelId = parcelIds[index]!;
+          const sealer = sealLayer2(keys[index]!, { tokenId, parcelId, owner });
+          sealer.end(bytes);
+          const sealed = await buffer(sealer);
+          await this.parcels.write(parcelId, one(sealed));
+          const { length: sealedSize } = sealed;
+          refs[index] = { parcelId, size: bytes.length, sealedSize, sha256: sha256Hex(sealed), header: sealer.header };
+        }
+      };
+      const lanes = await Promise.allSettled(Array.from({ length: atOnce }, lane));
+      for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason;
+      return refs;
+    } catch (error) {
+      await this.discard(parcelIds).catch(() => undefined); // else the sweep does it
+      throw error;
+    }
+  }
+
   /** Destroys keys and bytes. May be repeated. */
   async discard(parcelIds: readonly string[]): Promise<void> {
+    if (parcelIds.length === 0) return;
     await this.keys.destroyTokenKeys(parcelIds);
     for (const parcelId of parcelIds) await this.parcels.delete(parcelId);
     await this.dataSource.query('delete from token_vault.parcel where parcel_id = any($1)', [parcelIds]);
@@ -91,7 +137,7 @@ export class Parcels implements OnModuleInit {
 
   /** A device has the bytes: from here on whoever still delivers them keeps the parcel. The key stays. */
   async arrived(parcelId: string): Promise<void> {
-    await this.dataSource.query('update token_vault.parcel set in_transit = false where parcel_id = $1', [parcelId]);
+    await this.arrivals.ask(parcelId);
   }
 
   /** Every parcel that was ever sealed for this token and whose key may still exist. */
@@ -129,7 +175,8 @@ export class Parcels implements OnModuleInit {
     const rows = await this.dataSource.query<Array<{ parcel_id: string; token_id: string }>>(
       `select parcel_id, token_id from token_vault.parcel p
         where in_transit and begun_at < $1
-          and not exists (select from token_vault.pending_command c where c.parcel_id = p.parcel_id)`,
+          and not exists (select from token_vault.pending_command c where c.parcel_id = p.parcel_id)
+          and not exists (select from token_vault.pending_batch b where p.parcel_id = any(b.parcel_ids))`,
       [before],
     );
     for (const { parcel_id: parcelId, token_id: tokenId } of rows) {

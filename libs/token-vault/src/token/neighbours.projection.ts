@@ -5,6 +5,7 @@ import { isOnToken, type TokenInput } from './token-commands';
 const devices = 'token_vault.storage_device';
 const keys = 'token_vault.public_key';
 const pending = 'token_vault.pending_command';
+const batches = 'token_vault.pending_batch';
 const readings = 'token_vault.open_retrieval';
 
 /** Which devices data may go to. */
@@ -64,15 +65,17 @@ function answered({ data }: { data: unknown }) {
 /** Commands on tokens that have not ended: while there is one, a reservation does not expire and a parcel stays. */
 export const pendingCommands: Projection = {
   name: 'token-vault.pending-commands',
-  version: 1,
+  version: 2,
   categories: ['command'],
-  tables: [pending],
+  tables: [pending, batches],
   on: {
     'command.accepted': async (event, boxes) => {
       const { commandId, commandType, profileId } = event.data as CommandAccepted['data'];
       if (!profileId || !isOnToken(commandType)) return [];
       const personal = await boxes.open(event, profileId);
       const input = personal?.['input'] as TokenInput | undefined;
+      const parcels = input?.items?.flatMap(({ parcel }) => parcel?.parcelId ?? []) ?? [];
+      if (parcels.length > 0) return [insert(batches, { command_id: commandId }, { parcel_ids: parcels })];
       if (!input?.tokenId) return [];
       return [
         insert(
@@ -88,5 +91,6 @@ export const pendingCommands: Projection = {
 };
 
 function ended({ data }: { data: unknown }) {
-  return [remove(pending, { command_id: (data as { commandId: string }).commandId })];
+  const key = { command_id: (data as { commandId: string }).commandId };
+  return [remove(pending, key), remove(batches, key)];
 }

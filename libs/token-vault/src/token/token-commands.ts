@@ -2,6 +2,11 @@
 export interface TokenInput {
   readonly tokenId?: string | null;
   readonly parcel?: { readonly parcelId: string } | null;
+  /** Of a batch. */
+  readonly items?: ReadonlyArray<{
+    readonly tokenId?: string | null;
+    readonly parcel?: { readonly parcelId: string } | null;
+  }>;
 }
 
 /** Whether commands of this type concern tokens. */
