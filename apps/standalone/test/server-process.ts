@@ -189,12 +189,16 @@ export class ServerProcess {
 export class AgentRun {
   private child: ChildProcess | null = null;
 
-  constructor(readonly dir: string) {}
+  /** `args` are those of the program, beside the directory. */
+  constructor(
+    readonly dir: string,
+    private readonly args: readonly string[] = [],
+  ) {}
 
   async start(): Promise<void> {
     const child = spawn(
       process.execPath,
-      [join(root, 'dist/apps/device-agent/main.cjs'), 'run', '--dir', this.dir, '--json'],
+      [join(root, 'dist/apps/device-agent/main.cjs'), 'run', '--dir', this.dir, '--json', ...this.args],
       {
         env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -207,6 +211,24 @@ export class AgentRun {
   async kill(signal: NodeJS.Signals): Promise<void> {
     await end(this.child, signal, 'the agent');
   }
+}
+
+/** The command line, as a user runs it. Answers what it wrote and its exit code. */
+export async function symbolon(
+  args: readonly string[],
+  environment: Record<string, string>,
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [join(root, 'dist/apps/cli/main.cjs'), ...args], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const late = setTimeout(() => child.kill('SIGKILL'), patienceMillis);
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].on('data', (chunk: Buffer) => (said[stream] += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(late);
+  return { code, ...said };
 }
 
 /** Looks again until it holds. */
