@@ -135,7 +135,7 @@ async function parse(argv: readonly string[], terminal: Terminal, signal: AbortS
   const operate = (parent: Command, usage: string, description: string): Command =>
     add(parent, usage, `${description} (for operators)`, (_context, ...given: unknown[]) => {
       const options = given.pop() as OperatorOptions;
-      const words = [parent.name(), usage.split(' ', 1)[0]!, ...(given as string[])];
+      const words = [parent.name(), usage.split(' ', 1)[0]!, ...given.filter((word) => word !== undefined)] as string[];
       return runProgram('standalone', operatorArguments(words, options, terminal.json), surroundings);
     }).option('--data-dir <dir>', "the server's data directory (SYMBOLON_DATA_DIR)");
 
@@ -154,6 +154,15 @@ async function parse(argv: readonly string[], terminal: Terminal, signal: AbortS
   operate(letters, 'show <id>', 'show one, whose content is sealed for its device');
   operate(letters, 'requeue <id>', 'put it back into the queue of its device; all: every one');
   operate(letters, 'drop <id>', 'delete it for good; all: every one');
+  const polls = program.command('poll').description('what an installation can show for its polls');
+  operate(polls, 'export <pool>', 'write what the log has of a poll, for who counts elsewhere').option(
+    '-o, --output <file>',
+    'where to (default: stdout)',
+  );
+  operate(polls, 'verify [pool]', 'count a poll again and check every signature')
+    .option('--file <file>', 'from such a file, without an installation')
+    .option('--server-key <key...>', "believe these keys of the server's alone")
+    .option('--device-key <device=key...>', 'believe these keys of a device alone');
   operate(keys, 'rotate <what>', "make a new one of the installation's keys: " + rotations.join(', ')).option(
     '--backed-up',
     'the backup is verified: destroy the old epoch key',

@@ -70,14 +70,15 @@ export interface OperatorOptions {
   readonly lines?: number;
   readonly follow?: boolean;
   readonly backedUp?: boolean;
+  readonly output?: string;
+  readonly file?: string;
+  readonly serverKey?: readonly string[];
+  readonly deviceKey?: readonly string[];
 }
 
 /** The arguments of an operator's verb, which the server's program runs on its own database and key ring. */
-export function operatorArguments(
-  words: readonly string[],
-  { dataDir, category = [], lines, follow, backedUp }: OperatorOptions,
-  json: boolean,
-): string[] {
+export function operatorArguments(words: readonly string[], options: OperatorOptions, json: boolean): string[] {
+  const { dataDir, category = [], lines, follow, backedUp, output, file, serverKey = [], deviceKey = [] } = options;
   return [
     'operate',
     ...words,
@@ -86,6 +87,10 @@ export function operatorArguments(
     ...(lines === undefined ? [] : ['--lines', String(lines)]),
     ...(follow ? ['--follow'] : []),
     ...(backedUp ? ['--backed-up'] : []),
+    ...(output === undefined ? [] : ['--output', output]),
+    ...(file === undefined ? [] : ['--file', file]),
+    ...serverKey.flatMap((key) => ['--server-key', key]),
+    ...deviceKey.flatMap((key) => ['--device-key', key]),
     ...(json ? ['--json'] : []),
   ];
 }

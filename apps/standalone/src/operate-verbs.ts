@@ -2,6 +2,7 @@ import { countBehind, logEntries, type LogEntry, LogMoved, rebaseLog, verifyLog 
 import { type Checkpoint, checkpoints, cursorColumns, rebuild, skipStalled } from '@symbolon/projection';
 import type { DeadLetter } from '@symbolon/device-link';
 import { missing, type OperateInstallation, refused } from './operate-installation';
+import { exportPoll, verifyPoll } from './operate-polls';
 
 /** What a verb answers: a document for programs, and the same for people. */
 export interface Told {
@@ -14,6 +15,12 @@ export interface VerbOptions {
   readonly lines: number;
   readonly follow: boolean;
   readonly backedUp: boolean;
+  /** A file to write, and one to read in place of the log. */
+  readonly output: string | null;
+  readonly file: string | null;
+  /** Public signing keys, 64 hex digits; of devices as `DEVICE=KEY`. */
+  readonly serverKeys: readonly string[];
+  readonly deviceKeys: readonly string[];
   /** For what has no end. */
   readonly tell: (told: Told) => void;
 }
@@ -21,6 +28,8 @@ export interface VerbOptions {
 interface Verb {
   /** What its one argument may be, or null without one. */
   readonly takes: 'NAME' | 'ID' | readonly string[] | null;
+  /** A file may stand for the argument. */
+  readonly orFile?: boolean;
   readonly run: (at: OperateInstallation, argument: string, options: VerbOptions) => Promise<Told | null>;
 }
 
@@ -34,6 +43,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   'dead-letters show': { takes: 'ID', run: showDeadLetter },
   'dead-letters requeue': { takes: 'ID', run: requeueDeadLetters },
   'dead-letters drop': { takes: 'ID', run: dropDeadLetters },
+  'poll export': { takes: 'ID', run: exportPoll },
+  'poll verify': { takes: 'ID', orFile: true, run: verifyPoll },
   'key rotate': { takes: ['epoch', 'lookups', 'engine-seal', 'engine-sign', 'password'], run: rotate },
 };
 

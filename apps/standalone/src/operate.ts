@@ -23,6 +23,9 @@ const usage = `symbolon VERB [--data-dir DIR] [--json]
   dead-letters show ID                              such a message, whose content is sealed for its device
   dead-letters requeue ID|all                       back into the queue of its device
   dead-letters drop ID|all                          delete it for good
+  poll export POOL [-o FILE]                        what the log has of a poll, for who counts elsewhere
+  poll verify POOL | --file FILE [--server-key KEY]… [--device-key DEVICE=KEY]…
+                                                    count a poll again and check every signature
   key rotate epoch [--backed-up]                    a new key above all profile keys
   key rotate lookups|engine-seal|engine-sign|password`;
 
@@ -60,8 +63,9 @@ async function run(argv: readonly string[], running: Running, tell: (told: Told)
   if (values.help) return { document: { usage }, text: usage };
   const known = verbs[`${topic} ${verb}`];
   if (!known) throw new UsageError(`There is no verb "${`${topic} ${verb}`.trim()}".\n\n${usage}`);
-  const { takes } = known;
-  const fits = takes === null ? argument === undefined : argument !== undefined;
+  const { takes, orFile } = known;
+  const spared = orFile === true && values.file !== undefined;
+  const fits = takes === null ? argument === undefined : argument !== undefined || spared;
   if (!fits || more.length > 0 || (Array.isArray(takes) && !takes.includes(argument))) {
     const expected =
       takes === null
@@ -86,6 +90,10 @@ async function run(argv: readonly string[], running: Running, tell: (told: Told)
     lines,
     follow: values.follow ?? false,
     backedUp: values['backed-up'] ?? false,
+    output: values.output ?? null,
+    file: values.file ?? null,
+    serverKeys: values['server-key'] ?? [],
+    deviceKeys: values['device-key'] ?? [],
     tell,
   };
   return known.run(new OperateInstallation(settings, running), argument ?? '', options);
@@ -103,6 +111,10 @@ function parse(argv: readonly string[]) {
         lines: { type: 'string' },
         follow: { type: 'boolean' },
         'backed-up': { type: 'boolean' },
+        output: { type: 'string', short: 'o' },
+        file: { type: 'string' },
+        'server-key': { type: 'string', multiple: true },
+        'device-key': { type: 'string', multiple: true },
         help: { type: 'boolean' },
       },
     });

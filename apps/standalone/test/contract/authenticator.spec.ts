@@ -311,9 +311,9 @@ describe('voting configurations', () => {
       [{ quorumSize: 0 }, 'quorumSize'],
       [{ numberOfAttempts: 11 }, 'numberOfAttempts'],
       [{ category: 'other' }, 'category'],
-    ] as const) {
-      await invalid(`${path}/register`, { name: 'x', ...basis, ...fields }, field);
-      await invalid(`${path}/update`, { name: 'x', ...basis, ...fields }, field);
+    ] as Array<[object, string]>) {
+      await invalid(`${path}/register`, { ...basis, name: 'x', ...fields }, field);
+      await invalid(`${path}/update`, { ...basis, name: 'x', ...fields }, field);
     }
     await invalid(`${path}/register`, { name: 'x', timeLimit: 1 }, 'strategy');
     await invalid(`${path}/update`, basis, 'name');

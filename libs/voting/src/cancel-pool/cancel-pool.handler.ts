@@ -2,8 +2,8 @@ import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type HandlerResult, resultOf } from '@symbolon/command-log';
 import { Streams } from '@symbolon/kernel';
 import { poll } from '../poll/poll.model';
-import { statementHash } from '../poll/polls';
 import { cancelPoll } from '../poll/settle-poll.decide';
+import { statementHash } from '../poll/statements';
 import { CancelPool } from './cancel-pool.command';
 
 @CommandHandler(CancelPool)

@@ -6,10 +6,10 @@ import { Registry } from '@symbolon/platform';
 import { ProjectionRunner } from '@symbolon/projection';
 import { DataSource } from 'typeorm';
 import { Authenticators } from '../authenticator/authenticators';
-import { claimsOf } from '../poll/claims';
 import { type Ballot, poll } from '../poll/poll.model';
-import { settling, statementHash, voteType } from '../poll/polls';
+import { settling } from '../poll/polls';
 import { castVote } from '../poll/settle-poll.decide';
+import { claimsOf, statementHash, voteType } from '../poll/statements';
 import { agrees } from '../poll/vote-statement.decide';
 
 const name = 'voting.when-vote-received-then-count';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { PollRules } from '@symbolon/contracts';
-import { KeyStore, randomBytes, sha256Hex, signStatement, uuid7 } from '@symbolon/crypto';
+import { KeyStore, randomBytes, signStatement, uuid7 } from '@symbolon/crypto';
 import { type Cause, Clock, type Instant, type Loaded, millisOf, type Outcome, Streams } from '@symbolon/kernel';
 import { ProjectionRunner } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
@@ -9,14 +9,7 @@ import { Authenticators } from '../authenticator/authenticators';
 import { type Attempt, type OpenPoll, openPoll, type Shown } from './open-poll.decide';
 import { poll, type Poll } from './poll.model';
 import { cancelPoll, type CancelPoll, voidBallots } from './settle-poll.decide';
-
-export const ballotType = 'symbolon-ballot+jwt';
-export const voteType = 'symbolon-vote+jwt';
-
-/** SHA-256 of a statement's text, base64url. */
-export function statementHash(statement: string): string {
-  return Buffer.from(sha256Hex(statement), 'hex').toString('base64url');
-}
+import { ballotType, statementHash } from './statements';
 
 /** What a decision that may end a poll needs from outside. */
 export function settling() {
