@@ -217,4 +217,76 @@ export class DeviceRouterBallots1700000710000 implements MigrationInterface {
   }
 }
 
-export const deviceRouterMigrations = [DeviceRouter1700000700000, DeviceRouterBallots1700000710000];
+export class DeviceRouterSynchronization1700000711000 implements MigrationInterface {
+  readonly name = 'DeviceRouterSynchronization1700000711000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      -- A reading may be for another device: then copy_to says for which, and what it is to write.
+      alter table device_router.reading
+        add token_id uuid,
+        add copy_to  jsonb;
+      create index reading_token on device_router.reading (token_id) where token_id is not null;
+      drop index device_router.copy_held;
+      create index copy_held on device_router.copy (profile_id, token_id, version desc) where sha256 is not null;
+
+      -- Synchronizations that are under way, and what they have still to do. None of this is made from the log.
+      create table device_router.synchronization (
+        command_id        uuid primary key,
+        profile_id        uuid not null,
+        device_identifier uuid not null,
+        source            uuid,
+        phase             text not null default 'inventory', -- inventory, comparing, copying
+        page              int not null default 0,
+        after             text,
+        inventory_id      uuid,
+        inventory_at      timestamptz,
+        sent_at           timestamptz not null default '-infinity',
+        token_after       uuid not null default '00000000-0000-0000-0000-000000000000',
+        token_last        uuid,
+        total             bigint not null default 0,
+        missing           bigint not null default 0,
+        progressed_at     timestamptz not null,
+        leased_by         uuid,
+        leased_until      timestamptz not null default '-infinity'
+      );
+      create index synchronization_inventory on device_router.synchronization (inventory_id);
+      create table device_router.inventory (
+        command_id uuid not null references device_router.synchronization on delete cascade,
+        object_id  text not null,
+        version    int not null,
+        sha256     text not null,
+        primary key (command_id, object_id, version)
+      );
+      create table device_router.synchronization_item (
+        command_id  uuid not null references device_router.synchronization on delete cascade,
+        token_id    uuid not null,
+        version     int not null,
+        sha256      text not null,
+        sealed_size bigint not null,
+        round       int not null default 0, -- 0 = not ordered yet
+        asked       uuid[] not null default '{}',
+        request_id  uuid,
+        ordered_at  timestamptz,
+        primary key (command_id, token_id)
+      );
+      create index synchronization_ordered on device_router.synchronization_item (command_id) where round > 0;
+      create index synchronization_waiting on device_router.synchronization_item (command_id, token_id) where round = 0;
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      drop table device_router.synchronization_item, device_router.inventory, device_router.synchronization;
+      drop index device_router.copy_held;
+      create index copy_held on device_router.copy (profile_id, token_id) where sha256 is not null;
+      alter table device_router.reading drop token_id, drop copy_to;
+    `);
+  }
+}
+
+export const deviceRouterMigrations = [
+  DeviceRouter1700000700000,
+  DeviceRouterBallots1700000710000,
+  DeviceRouterSynchronization1700000711000,
+];

@@ -42,6 +42,8 @@ const ordering = new Set([
   'data_token.data_requested',
   'data_token.deleted',
   'data_token.reservation_expired',
+  'storage.copy_ordered',
+  'storage.read_answered',
   'ballot.issued',
   'ballot.voided',
 ]);

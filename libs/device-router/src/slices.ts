@@ -10,3 +10,4 @@ export { removeStorageSlice } from './remove-storage/remove-storage.slice';
 export { requestIdentifier } from './request-identifier/request-identifier.slice';
 export { retrieveConfiguration } from './retrieve-configuration/retrieve-configuration.slice';
 export { retrieveIdentifier } from './retrieve-identifier/retrieve-identifier.slice';
+export { synchronizeSlice } from './synchronize/synchronize.slice';

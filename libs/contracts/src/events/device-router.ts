@@ -87,6 +87,30 @@ export type ReadFailed = Event<
   'storage.read_failed',
   { tokenId: string; version: number; deviceIdentifier: string; requestId: string; reason: 'not_found' | 'corrupt' }
 >;
+/**
+ * Stream `copying-<requestId>`, followed there by the events of a reading: a token that `deviceIdentifier` lacks is read
+ * from `sources` and then written to it. What it was thought to hold of this version it does not.
+ */
+export type CopyOrdered = Event<
+  'storage.copy_ordered',
+  {
+    requestId: string;
+    tokenId: string;
+    profileId: string;
+    version: number;
+    deviceIdentifier: string;
+    sources: readonly string[];
+    sha256: string;
+    sealedSize: number;
+  }
+>;
+/** Stream `synchronization-<commandId>`. */
+export type SynchronizationStarted = Event<
+  'storage.synchronization_started',
+  { deviceIdentifier: string; sourceDeviceIdentifier: string | null }
+>;
+export type Synchronized = Event<'storage.synchronized', { deviceIdentifier: string; count: number; missing: number }>;
+export type SynchronizationEvent = CopyOrdered | SynchronizationStarted | Synchronized;
 /** Nothing usable came: the reason key of the waiting command. */
 export type ReadingFailed = Event<'storage.reading_failed', { requestId: string; reason: string }>;
 export type ReadingEvent = ReadDispatched | ReadAnswered | ReadFailed | ReadingFailed;

@@ -356,21 +356,23 @@ describe('a vote', () => {
     ['device.envelope_invalid', 0],
     ['device.signature_invalid', 1],
   ] as const)('that is refused as %s is answered so and recorded', async (reason, alerts) => {
-    const { ballotId } = await poll();
+    const { ballotId, poolId } = await poll();
     const envelopeId = device.vote(await device.got('ballot.issued'), 'yes');
     await received();
     const { deviceIdentifier } = device;
     const refused: VoteEvent = {
       type: 'ballot.vote_refused',
       version: 1,
-      data: { envelopeId, deviceIdentifier, profileId: ada.profileId, ballotId, reason },
+      data: { envelopeId, deviceIdentifier, profileId: ada.profileId, ballotId, poolId, commandId: null, reason },
     };
     await append(streamOf(envelopeId), [refused]);
     expect((await device.got('error')).content.code).toBe(reason);
     expect(await recorded('device.message_rejected')).toEqual([
       { deviceIdentifier, envelopeId, messageType: 'ballot.vote', reason },
     ]);
-    expect(await recorded('security.alert_raised')).toHaveLength(alerts);
+    const raised = await recorded('security.alert_raised');
+    expect(raised).toHaveLength(alerts);
+    for (const alert of raised) expect(alert).toMatchObject({ kind: 'signature_invalid', poolId, deviceIdentifier });
     expect(await deliveries()).toEqual(['ballot']);
   });
 });

@@ -16,6 +16,27 @@ export function readEnvelope(message: unknown): Envelope | null {
   return typeof sig === 'string' ? { ...envelope, sig } : envelope;
 }
 
+export interface InventoryPage {
+  readonly items: ReadonlyArray<{ readonly objectId: string; readonly version: number; readonly sha256: string }>;
+  /** The last objectId of a page that has a successor. */
+  readonly next: string | null;
+}
+
+export function readInventory(content: unknown): InventoryPage | null {
+  if (!isObject(content) || !Array.isArray(content['items'])) return null;
+  const { next = null } = content;
+  if (next !== null && !isObjectId(next)) return null;
+  const items: Array<InventoryPage['items'][number]> = [];
+  for (const item of content['items'] as unknown[]) {
+    if (!isObject(item)) return null;
+    const { objectId, version, size, sha256 } = item;
+    if (!isObjectId(objectId) || !isVersion(version) || !isDigest(sha256)) return null;
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return null;
+    items.push({ objectId, version, sha256 });
+  }
+  return { items, next };
+}
+
 export interface Vote {
   readonly ballotId: string;
   readonly vote: 'yes' | 'no';

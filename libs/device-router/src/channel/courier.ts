@@ -4,6 +4,7 @@ import { DeviceLink, type Envelope } from '@symbolon/device-link';
 import { Clock, instant, isOutage, Streams, system, Unavailable } from '@symbolon/kernel';
 import { Logger, Metrics } from '@symbolon/observe';
 import { DataSource } from 'typeorm';
+import { readingOf } from '../reading/reading.model';
 import { copyStream, type Order, orderOf, type OrderRow, stepOf } from '../delivery/order';
 import { Ballots, type BallotRow, isBallot } from '../ballot/ballots';
 import { type Addressee, Envelopes } from './envelopes';
@@ -211,7 +212,7 @@ export class Courier {
     if (order.kind === 'read' && requestId !== null) {
       const data = { tokenId, version, deviceIdentifier, requestId };
       const event: ReadingEvent = { type: 'storage.read_dispatched', version: 1, data };
-      await this.streams.append(`reading-${requestId}`, 'any', [event], cause);
+      await this.streams.append(`${readingOf(order).category}-${requestId}`, 'any', [event], cause);
       return;
     }
     const event: CopyEvent =

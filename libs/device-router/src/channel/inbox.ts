@@ -7,6 +7,7 @@ import { Clock, Gathered, instant, millisOf } from '@symbolon/kernel';
 import { Logger, Metrics } from '@symbolon/observe';
 import { DataSource } from 'typeorm';
 import { Votes } from '../ballot/votes';
+import { Inventories } from '../synchronize/inventories';
 import { Answers } from '../delivery/answers';
 import { type Order, orderOf, type OrderRow } from '../delivery/order';
 import { fromBase64, isObject, readEnvelope } from './contents';
@@ -82,11 +83,13 @@ export class Inbox {
     private readonly rejections: Rejections,
     answers: Answers,
     votes: Votes,
+    inventories: Inventories,
   ) {
     this.readers = {
       'storage.write_ack': (content, { order, signed }) => answers.writeAck(content, order, signed),
       'storage.read_result': (content, { order }) => answers.readResult(content, order),
       'storage.delete_ack': (content, { order }) => answers.deleteAck(content, order),
+      'storage.inventory_result': (content, { envelope }) => inventories.take(content, envelope),
       'ballot.vote': (content, { envelope, owner, signed }) => votes.take(content, envelope, owner, signed),
     };
     this.spoiled = (order) => answers.spoiled(order);

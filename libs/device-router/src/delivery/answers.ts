@@ -5,7 +5,7 @@ import { type Actor, Streams } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { DataSource } from 'typeorm';
 import { readDeleteAck, readReadResult, readWriteAck } from '../channel/contents';
-import { reading, type ReadFault } from '../reading/reading.model';
+import { type ReadFault, readingOf } from '../reading/reading.model';
 import { answerReading, failRead } from '../reading/settle-reading.decide';
 import { acknowledgeDelete, acknowledgeWrite, judgeAnswer } from './acknowledge.decide';
 import { copyStream, type Order, returnedParcel, stepOf } from './order';
@@ -88,7 +88,13 @@ export class Answers {
     );
     if (!row) return; // over
     const command = { tokenId, version, deviceIdentifier, requestId, reason, asked: row.asked };
-    await this.streams.transact(reading, requestId, failRead, command, stepOf(order, 'failed', actorOf(order)));
+    await this.streams.transact(
+      readingOf(order),
+      requestId,
+      failRead,
+      command,
+      stepOf(order, 'failed', actorOf(order)),
+    );
   }
 
   /** The first usable answer counts; what another device has given then is not needed. */
@@ -98,7 +104,7 @@ export class Answers {
     const parcelId = returnedParcel(order);
     const command = { tokenId, version, deviceIdentifier, requestId, size, parcelId };
     const cause = stepOf(order, 'answered', actorOf(order));
-    const outcome = await this.streams.transact(reading, requestId, answerReading, command, cause);
+    const outcome = await this.streams.transact(readingOf(order), requestId, answerReading, command, cause);
     const used = outcome.status === 'succeeded' && outcome.state.answeredBy === deviceIdentifier;
     if (!used) await this.parcels.delete(parcelId);
   }

@@ -18,6 +18,8 @@ export interface Order {
   readonly sealedSize: number;
   /** Of a read: the verified L2 bytes that the device has uploaded. */
   readonly returnedParcelId: string | null;
+  /** Of a read: for another device, not for somebody who asked for the data. */
+  readonly copying: boolean;
   readonly commandId: string | null;
   readonly correlationId: string;
 }
@@ -33,6 +35,7 @@ export interface OrderRow {
   readonly sha256: string | null;
   readonly sealed_size: string | null;
   readonly returned_parcel_id: string | null;
+  readonly content: { readonly copying?: boolean } | null;
   readonly command_id: string | null;
   readonly correlation_id: string;
 }
@@ -49,6 +52,7 @@ export function orderOf(row: OrderRow): Order {
     sha256: row.sha256 ?? '',
     sealedSize: Number(row.sealed_size ?? 0),
     returnedParcelId: row.returned_parcel_id,
+    copying: row.content?.copying ?? false,
     commandId: row.command_id,
     correlationId: row.correlation_id,
   };

@@ -6,13 +6,14 @@ import { Transfers } from '@symbolon/transfer';
 import { DataSource } from 'typeorm';
 import { returnId, returnPurpose } from '../channel/envelopes';
 import { readingSeconds } from '../routing/routing.projection';
-import { reading } from './reading.model';
+import { readingOf } from './reading.model';
 import { abandonReading } from './settle-reading.decide';
 
 interface Row {
   readonly request_id: string;
   readonly asked: string[];
   readonly has_storage: boolean;
+  readonly copy_to: object | null;
   readonly command_id: string | null;
   readonly correlation_id: string;
 }
@@ -66,7 +67,14 @@ export class AbandonedReadings {
     }
   }
 
-  private async end({ request_id: requestId, asked, has_storage, command_id, correlation_id }: Row): Promise<void> {
+  private async end({
+    request_id: requestId,
+    asked,
+    has_storage,
+    copy_to,
+    command_id,
+    correlation_id,
+  }: Row): Promise<void> {
     const uploads = await Promise.all(
       asked.map((device) => this.transfers.lastRunning(returnPurpose, returnId(requestId, device))),
     );
@@ -84,6 +92,7 @@ export class AbandonedReadings {
       causationId: uuid5(`${requestId}/abandoned`),
       actor: system,
     };
-    await this.streams.transact(reading, requestId, abandonReading, { requestId, reason }, cause);
+    const model = readingOf({ copying: copy_to !== null });
+    await this.streams.transact(model, requestId, abandonReading, { requestId, reason }, cause);
   }
 }

@@ -26,3 +26,7 @@ export const reading: Model<ReadingEvent, Reading> = {
     }
   },
 };
+
+/** The same where the data is for another device (row 45). */
+export const readingOf = ({ copying }: { readonly copying: boolean }): Model<ReadingEvent, Reading> =>
+  copying ? { ...reading, category: 'copying' } : reading;

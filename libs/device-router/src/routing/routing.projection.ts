@@ -5,12 +5,21 @@ import type {
   ProfileEvent,
   ReadingEvent,
   RetrievalEvent,
+  SynchronizationEvent,
   TokenEvent,
 } from '@symbolon/contracts';
 import { type Clock, type Instant, instant, type Recorded } from '@symbolon/kernel';
 import { insert, type Projection, remove, type RowChange, statement, update } from '@symbolon/projection';
 
-type AnyEvent = DeviceEvent | ProfileEvent | CopyEvent | ReadingEvent | RetrievalEvent | TokenEvent | PollEvent;
+type AnyEvent =
+  | DeviceEvent
+  | ProfileEvent
+  | CopyEvent
+  | ReadingEvent
+  | RetrievalEvent
+  | TokenEvent
+  | PollEvent
+  | SynchronizationEvent;
 type Data<T extends AnyEvent['type']> = Extract<AnyEvent, { type: T }>['data'];
 
 const table = (name: string) => `device_router.${name}`;
@@ -28,7 +37,7 @@ export function routing(clock: Clock): Projection {
   return {
     name: 'device-router.routing',
     version: 2,
-    categories: ['device', 'profile', 'token', 'retrieval', 'copy', 'reading', 'poll'],
+    categories: ['device', 'profile', 'token', 'retrieval', 'copy', 'reading', 'copying', 'poll'],
     tables: ['device', 'public_key', 'storage', 'copy', 'held', 'parcel', 'delivery', 'reading'].map(table),
     on: { ...devices, ...writes, ...deletes, ...reads(clock), ...ballots },
   };
@@ -197,11 +206,51 @@ const reads = (clock: Clock): Projection['on'] => ({
       ),
     ];
   },
+  'storage.copy_ordered': (event) => {
+    const { requestId, sources, ...copyTo } = event.data as Data<'storage.copy_ordered'>;
+    const { tokenId, profileId, version, deviceIdentifier, sha256, sealedSize } = copyTo;
+    const { commandId, correlationId } = event.meta;
+    return [
+      statement(
+        `with asked as (
+           select device_identifier from device_router.storage join device_router.device using (device_identifier)
+            where profile_id = $1::uuid and status = 'approved' and device_identifier = any($2::uuid[])),
+         told as (
+           insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
+                                               profile_id, sha256, sealed_size, content, command_id, correlation_id)
+           select 'read', $3::uuid, $4::int, device_identifier, '', $5::uuid, $6::uuid, $1::uuid, $7::text, $8::bigint,
+                  '{"copying":true}', $9::uuid, $10::text from asked on conflict do nothing),
+         lacking as (
+           insert into device_router.copy (token_id, version, device_identifier, profile_id, sealed_size)
+           values ($6::uuid, $4::int, $11::uuid, $1::uuid, $8::bigint)
+           on conflict (token_id, version, device_identifier) do update set sha256 = null)
+         insert into device_router.reading (request_id, token_id, copy_to, asked, has_storage, command_id, correlation_id, due_at)
+         select $3::uuid, $6::uuid, $12::jsonb, coalesce((select array_agg(device_identifier) from asked), '{}'), true, $9::uuid, $10::text,
+                case when exists (select from asked) then $13::timestamptz else '-infinity' end
+         on conflict do nothing`,
+        [
+          profileId,
+          sources,
+          requestId,
+          version,
+          event.id,
+          tokenId,
+          sha256,
+          sealedSize,
+          commandId,
+          correlationId,
+          deviceIdentifier,
+          JSON.stringify(copyTo),
+          clock.after(readingSeconds),
+        ],
+      ),
+    ];
+  },
   'storage.read_failed': (event) => {
     const { requestId, version, deviceIdentifier } = event.data as Data<'storage.read_failed'>;
     return [remove(table('delivery'), key('read', requestId, version, deviceIdentifier))];
   },
-  'storage.read_answered': endReading,
+  'storage.read_answered': (event) => (event.stream.startsWith('copying-') ? orderCopy(event) : endReading(event)),
   'storage.reading_failed': endReading,
   'data_token.retrieval_failed': endReading,
 });
@@ -342,6 +391,38 @@ function orderDeletion(
                  where d.kind = 'read' and d.token_id = $1::uuid and d.version <= $2::int)) end
          from told join device_router.device using (device_identifier) where status = 'approved' on conflict do nothing`,
       [tokenId, upToVersion, event.id, event.meta.commandId, event.meta.correlationId, notBefore],
+    ),
+    statement(
+      `with ended as (
+         delete from device_router.reading
+          where token_id = $1::uuid and ($2::int is null or (copy_to->>'version')::int <= $2::int) returning request_id)
+       delete from device_router.delivery d using ended e where d.kind = 'read' and d.subject_id = e.request_id`,
+      [tokenId, upToVersion],
+    ),
+  ];
+}
+
+/** What was read for another device is written to it, if it is still to store for this profile. */
+function orderCopy(event: Recorded): RowChange[] {
+  const { requestId, parcelId } = event.data as Data<'storage.read_answered'>;
+  return [
+    statement(
+      `with ended as (
+         delete from device_router.reading where request_id = $1::uuid returning token_id, command_id, correlation_id, copy_to),
+       stopped as (
+         delete from device_router.delivery where kind = 'read' and subject_id = $1::uuid),
+       target as (
+         select e.* from ended e
+           join device_router.storage s on s.profile_id = (copy_to->>'profileId')::uuid
+            and s.device_identifier = (copy_to->>'deviceIdentifier')::uuid),
+       kept as (
+         insert into device_router.parcel (parcel_id, token_id) select $2::uuid, token_id from ended on conflict do nothing)
+       insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
+                                           profile_id, parcel_id, sha256, sealed_size, command_id, correlation_id)
+       select 'write', token_id, (copy_to->>'version')::int, (copy_to->>'deviceIdentifier')::uuid, copy_to->>'sha256', $3::uuid,
+              token_id, (copy_to->>'profileId')::uuid, $2::uuid, copy_to->>'sha256', (copy_to->>'sealedSize')::bigint,
+              command_id, correlation_id from target on conflict do nothing`,
+      [requestId, parcelId, event.id],
     ),
   ];
 }
