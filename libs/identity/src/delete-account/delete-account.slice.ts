@@ -1,10 +1,10 @@
 import type { Slice } from '@symbolon/http';
 import { DeleteAccountController } from './delete-account.controller';
 import { DeleteAccountHandler } from './delete-account.handler';
-import { EraseLateDevices } from './erase-late-devices.reactor';
+import { FinishErasure } from './finish-erasure.reactor';
 import { EraseProfile } from './erase-profile';
 
 export const deleteAccountSlice: Slice = {
   controllers: [DeleteAccountController],
-  providers: [DeleteAccountHandler, EraseProfile, EraseLateDevices],
+  providers: [DeleteAccountHandler, EraseProfile, FinishErasure],
 };
