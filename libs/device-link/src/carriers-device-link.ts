@@ -39,7 +39,6 @@ export class CarriersDeviceLink extends DeviceLink {
   }
 
   onReachable(listener: () => void): void {
-    this.sockets.onReachable(listener);
     this.broker.onReachable(listener);
   }
 

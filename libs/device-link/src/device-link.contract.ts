@@ -147,7 +147,10 @@ export function deviceLinkContract(name: string, make: () => Promise<LinkUnderTe
 
     it('tells when messages can be sent, and to whom', async () => {
       expect(test.link.reachable()).toEqual([]);
-      const told = new Promise<void>((resolve) => test.link.onReachable(resolve));
+      const told = new Promise<void>((resolve) => {
+        test.link.onConnected(() => resolve());
+        test.link.onReachable(resolve);
+      });
       await test.connect(deviceIdentifier);
       await told;
       expect(test.link.reachable()).toEqual([deviceIdentifier]);

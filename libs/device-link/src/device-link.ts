@@ -49,7 +49,7 @@ export abstract class DeviceLink {
   abstract receive(receiver: Receiver): void;
   /** Called when a device has opened a connection: what was on the way to it before may be lost. */
   abstract onConnected(listener: (deviceIdentifier: string) => void): void;
-  /** Called when messages can be sent to some device from now on, or again. */
+  /** Called when messages can be sent, or again, to devices that have not connected themselves. */
   abstract onReachable(listener: () => void): void;
   /** Devices with an open connection, and so certainly there. */
   abstract connected(): readonly string[];

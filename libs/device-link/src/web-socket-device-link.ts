@@ -125,10 +125,8 @@ export class WebSocketDeviceLink extends DeviceLink {
     this.listeners.push(listener);
   }
 
-  /** Who connects can be reached, nobody else. */
-  onReachable(listener: () => void): void {
-    this.listeners.push(listener);
-  }
+  /** Only who has connected can be reached. */
+  onReachable(): void {}
 
   connected(): readonly string[] {
     return [...this.connections.keys()];
