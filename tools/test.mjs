@@ -1,12 +1,15 @@
 // npm test: installs what is missing, runs every test with a throw-away PostgreSQL of its own, and ends with a plain count.
+// Tests of the RabbitMQ carrier start nodes of their own.
 // Usage: npm test [-- PATH…]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { prepareBroker } from './broker.mjs';
 import { prepare, root, say } from './prepare.mjs';
 
 if (!(await prepare())) process.exit(1);
+await prepareBroker();
 
 const { apps, build, isBuilt } = await import('./build.mjs');
 const stale = apps.filter((app) => !isBuilt(app));

@@ -185,6 +185,15 @@ describe('accounts at the broker follow the log', () => {
     expect(await broker.manage('GET', `/users/${name}`)).toBeNull();
   });
 
+  test('a removed device has neither user nor queue any more, and its connection ends', async () => {
+    const one = await TestDevice.of(server, ada);
+    await one.connectByBroker();
+    await server.done('/device/remove', { deviceIdentifier: one.deviceIdentifier }, ada.token);
+    expect([await user(one), await queue(one)]).toEqual([null, null]);
+    await one.until(() => !one.byBroker);
+    await expect(one.connectByBroker()).rejects.toThrow(/ACCESS.REFUSED/);
+  });
+
   test('what went missing is made again, what does not belong goes, and strangers are let alone', async () => {
     const one = await TestDevice.of(server, ada, { storage: false });
     const { body } = await server.done('/device/request-unique-identifier', { deviceName: 'd' }, ada.token);
@@ -271,12 +280,14 @@ describe('while RabbitMQ is away', () => {
       () =>
         server.post('/data-token/update-data', { json: { dataToken: kept, data: 'AAAA' }, token: ada.token, wait: 30 }),
     ];
+    const synchronize = () =>
+      server.post('/storage/synchronize', { json: { deviceIdentifier: device.deviceIdentifier }, token: ada.token });
     await broker.halt();
     await eventually(async () => (await server.get('/health')).status === 503);
     expect((await server.get('/health')).body).toMatchObject({ status: 'degraded', checks: { rabbitmq: 'down' } });
     const count = async () => (await server.database.pool.query('select count(*) from es.event')).rows[0].count;
     const before = await count();
-    for (const [index, call] of calls.entries()) {
+    for (const [index, call] of [...calls, synchronize].entries()) {
       const { status, body, headers } = await call();
       expect([index, status, body.code]).toEqual([index, 503, 'dependency_unavailable']);
       expect(headers.get('retry-after')).toMatch(/^\d+$/);
