@@ -1,7 +1,8 @@
 import { Controller, Header } from '@nestjs/common';
-
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { Endpoint, notFound } from '@symbolon/http';
+import { Settings } from '@symbolon/settings';
+import { describeMessages } from './asyncapi';
 import { apiPage } from './openapi';
 
 /** Holds the document once the process has made it. */
@@ -11,12 +12,20 @@ export class ApiDocument {
 
 @Controller()
 export class ApiPagesController {
-  constructor(private readonly api: ApiDocument) {}
+  constructor(
+    private readonly api: ApiDocument,
+    private readonly settings: Settings,
+  ) {}
 
   @Endpoint({ name: 'OpenAPI document', group: 'Utility', verb: 'GET', path: '/openapi.json', access: 'none' })
   json(): OpenAPIObject {
     if (!this.api.document) throw notFound();
     return this.api.document;
+  }
+
+  @Endpoint({ name: 'AsyncAPI document', group: 'Utility', verb: 'GET', path: '/asyncapi.json', access: 'none' })
+  messages(): object {
+    return describeMessages(this.settings);
   }
 
   @Endpoint({ name: 'API pages', group: 'Utility', verb: 'GET', path: '/docs', access: 'none' })

@@ -40,7 +40,15 @@ const rows: Record<number, readonly string[]> = {
   26: ['post /', 'post /upstream', 'put /', 'put /upstream'],
   28: ['get /', 'get /downstream'],
 };
-const beyond = ['/.well-known/jwks.json', '/openapi.json', '/docs', '/health/live', '/health/ready'];
+const beyond = [
+  '/.well-known/jwks.json',
+  '/openapi.json',
+  '/asyncapi.json',
+  '/docs',
+  '/health/live',
+  '/health/ready',
+  '/events',
+];
 const open = [1, 2, 3, 4, 22, 26, 28];
 /** Rows for applications and the scheme of their credentials; the alias of 17 takes a token. */
 const ofApplications: Readonly<Record<number, string>> = {
@@ -127,7 +135,8 @@ test('integers, defaults and limits are those of the contract', () => {
 test('each says which token it takes and which problems it may answer', () => {
   for (const { name, operation } of operations) {
     const row = operation['x-symbolon-row'];
-    const isOpen = row === undefined ? beyond.includes(name.split(' ')[1]!) : open.includes(row);
+    const path = name.split(' ')[1]!;
+    const isOpen = row === undefined ? beyond.includes(path) && path !== '/events' : open.includes(row);
     const own = name.includes('{applicationId}') ? undefined : ofApplications[row];
     const takes = operation.security.some((scheme: object) => (own ?? 'token') in scheme);
     if (!(row === 2 && name.startsWith('get'))) expect([name, takes]).toEqual([name, !isOpen]);
