@@ -10,6 +10,8 @@ import type { AppendTask } from './append-load';
 import type { FileAnswer, FileTask } from './file-load';
 import { type Measured, median, rate } from './figures';
 import type { HttpTask } from './http-load';
+import { batch } from './batch';
+import { million } from './million';
 import { Part } from './part';
 import { cpuOf, cpuOfFamily, forgetPeak, memoryOf } from './processes';
 import { type Aim, figure, inMarkdown, met, type Section, surroundings } from './report';
@@ -329,7 +331,7 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-const benchmarks = { appends, commands, exchange, file, start };
+const benchmarks = { appends, commands, exchange, batch, million, file, start };
 
 async function main(names: readonly string[]): Promise<number> {
   const all = Object.keys(benchmarks);

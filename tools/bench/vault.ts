@@ -14,11 +14,12 @@ const [username, password] = ['bench@example.org', 'tall green walnut tree'];
 export class Vault {
   private constructor(
     readonly port: number,
-    readonly server: ChildProcess,
+    public server: ChildProcess,
     readonly agent: ChildProcess,
     /** An authorization token of the profile that owns the device. */
     readonly token: string,
     readonly keys: Uint8Array,
+    private readonly startServer: () => ChildProcess,
   ) {}
 
   static async start(dir: string, databaseUrl: string): Promise<Vault> {
@@ -26,18 +27,21 @@ export class Vault {
     const url = `http://127.0.0.1:${port}`;
     const args = [...profiling(), '--enable-source-maps', join(apps, 'standalone/main.cjs'), '--no-tour'];
     const { SYMBOLON_BENCH_PROFILE: _, ...own } = process.env;
-    const server = spawn(process.execPath, [...args, '--port', String(port), '--data-dir', join(dir, 'server')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: {
-        ...own,
-        DATABASE_URL: databaseUrl,
-        SYMBOLON_METRICS_LISTEN: `127.0.0.1:${await freePort()}`,
-        SYMBOLON_RATE_TOKEN_PER_MINUTE: '0',
-        SYMBOLON_RATE_ADDRESS_PER_MINUTE: '0',
-        SYMBOLON_LOG_LEVEL: 'warn',
-      },
-    });
-    await line(server, (text) => text.startsWith('Symbolon is ready'));
+    const env = {
+      ...own,
+      DATABASE_URL: databaseUrl,
+      SYMBOLON_METRICS_LISTEN: `127.0.0.1:${await freePort()}`,
+      SYMBOLON_RATE_TOKEN_PER_MINUTE: '0',
+      SYMBOLON_RATE_ADDRESS_PER_MINUTE: '0',
+      SYMBOLON_LOG_LEVEL: 'warn',
+    };
+    const startServer = () =>
+      spawn(process.execPath, [...args, '--port', String(port), '--data-dir', join(dir, 'server')], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env,
+      });
+    const server = startServer();
+    await line(server, ready);
     await registerProfile({ url, username, password, channel: false });
     const session = await connect({ url, username, password, channel: false });
     const keys = await ProfileKeys.generate();
@@ -65,13 +69,24 @@ export class Vault {
       await delay(100);
     }
     await session.storage.register(deviceIdentifier);
-    return new Vault(port, server, agent, session.token!, keys.toBytes());
+    return new Vault(port, server, agent, session.token!, keys.toBytes(), startServer);
+  }
+
+  /** Stops the server and starts it again on the same data; answers the seconds from the start until it is ready. */
+  async restart(): Promise<number> {
+    await ended(this.server);
+    const begun = performance.now();
+    this.server = this.startServer();
+    await line(this.server, ready);
+    return (performance.now() - begun) / 1000;
   }
 
   async stop(): Promise<void> {
     for (const child of [this.agent, this.server]) await ended(child);
   }
 }
+
+const ready = (text: string) => text.startsWith('Symbolon is ready');
 
 /** `SYMBOLON_BENCH_PROFILE=DIR`: server and device leave processor profiles there. */
 function profiling(): string[] {
