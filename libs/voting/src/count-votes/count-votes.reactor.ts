@@ -45,6 +45,8 @@ export class CountVotes implements OnModuleInit {
     const { state } = poolId === null ? { state: poll.initial } : await this.streams.load(poll, poolId);
     const ballot = state.ballots.find((one) => one.ballotId === ballotId && one.deviceIdentifier === deviceIdentifier);
     const cause = causeOf(event, state.created?.commandId ?? null);
+    // What was decided then stays, also where the device's key is another by now.
+    if (await this.isSettled(event, poolId, cause)) return;
     if (!ballot || poolId === null) {
       const data = { ballotId, deviceIdentifier, envelopeId, reason: 'unknown' } as const;
       return this.record(event, { type: 'ballot.vote_discarded', version: 1, data }, cause);
@@ -61,6 +63,12 @@ export class CountVotes implements OnModuleInit {
       entitled: await this.authenticators.isEntitled(vote.profileId, deviceIdentifier),
     };
     await this.streams.transact(poll, poolId, castVote, command, cause);
+  }
+
+  private async isSettled({ stream }: Recorded, poolId: string | null, cause: Cause): Promise<boolean> {
+    for (const one of [stream, ...(poolId === null ? [] : [`poll-${poolId}`])])
+      for await (const { meta } of this.store.read(one)) if (meta.causationId === cause.causationId) return true;
+    return false;
   }
 
   /** A ballot that went out is in the log: what the read model does not show yet, it shows once it has passed. */

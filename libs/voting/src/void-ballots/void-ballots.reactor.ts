@@ -40,7 +40,9 @@ export class VoidBallots implements OnModuleInit {
   }
 
   private async removed(event: Recorded): Promise<void> {
-    const { deviceIdentifier } = event.data as AuthenticatorRemoved['data'];
+    const { deviceIdentifier, profileId } = event.data as AuthenticatorRemoved['data'];
+    // It is one again, and its new ballots are good.
+    if (await this.authenticators.isEntitled(profileId, deviceIdentifier)) return;
     await this.polls.withdraw(deviceIdentifier, causeOf(event), await this.store.tail());
   }
 }
