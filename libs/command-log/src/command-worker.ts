@@ -2,6 +2,7 @@ import type { CommandAccepted, GateOpened } from '@symbolon/contracts';
 import { operationDigest, type PersonalBoxes, sameSecret } from '@symbolon/crypto';
 import type { Actor, Batch, Cause, Client, EventStore, Recorded } from '@symbolon/kernel';
 import { isOutage, Unavailable } from '@symbolon/kernel';
+import { correlate } from '@symbolon/observe';
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
 import { commandClass, type Context, type HandlerResult } from './command-type';
@@ -116,7 +117,12 @@ export class CommandWorker {
   }
 
   /** True when the command has ended or somebody else will end it; false when the worker stops before that. */
-  private async run(stream: string): Promise<boolean> {
+  private run(stream: string): Promise<boolean> {
+    const commandId = stream.slice('command-'.length);
+    return correlate({ correlationId: commandId, commandId }, () => this.untilEnded(stream));
+  }
+
+  private async untilEnded(stream: string): Promise<boolean> {
     let faults = 0;
     for (let attempt = 0; ; attempt++) {
       try {

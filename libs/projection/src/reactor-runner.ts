@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { type Batch, type EventStore, type Recorded, Unavailable } from '@symbolon/kernel';
+import { correlate } from '@symbolon/observe';
 import type { DataSource } from 'typeorm';
 import { Backoff, describeError, passesByItself, pause } from './failures';
 
@@ -134,7 +135,12 @@ class Running {
     await Promise.all(Array.from({ length: Math.min(streams.size, this.options.concurrency ?? 32) }, lane));
   }
 
-  private async untilHandled(event: Recorded): Promise<void> {
+  private untilHandled(event: Recorded): Promise<void> {
+    const { correlationId, commandId } = event.meta;
+    return correlate({ correlationId, ...(commandId === null ? {} : { commandId }) }, () => this.insistOn(event));
+  }
+
+  private async insistOn(event: Recorded): Promise<void> {
     const outage = new Backoff(50, 1000);
     const fault = new Backoff(50, 10_000);
     for (let attempt = 1; !this.stopping.aborted; attempt++) {
