@@ -188,6 +188,8 @@ export class ServerProcess {
 /** A device agent in a process of its own. */
 export class AgentRun {
   private child: ChildProcess | null = null;
+  /** How many objects it held when it was ready. */
+  objects: number | null = null;
 
   /** `args` are those of the program, beside the directory. */
   constructor(
@@ -205,7 +207,11 @@ export class AgentRun {
       },
     );
     this.child = child;
-    await saysReady(child, 'the agent', (line) => (JSON.parse(line) as { event: string }).event === 'ready');
+    await saysReady(child, 'the agent', (line) => {
+      const { event, objects } = JSON.parse(line) as { event: string; objects?: number };
+      if (event === 'ready') this.objects = objects ?? null;
+      return event === 'ready';
+    });
   }
 
   async kill(signal: NodeJS.Signals): Promise<void> {
