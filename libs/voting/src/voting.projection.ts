@@ -19,12 +19,13 @@ export const votingProjection: Projection = {
       const row = { owner_profile_id: ownerProfileId, named: boxed(event) };
       return [insert(table('device'), { device_identifier: deviceIdentifier }, row)];
     },
-    'device.meta_configured': async (event, boxes) => {
-      const { deviceIdentifier } = event.data as { deviceIdentifier: string };
-      const subjects = Object.keys((event.data as { sealed?: object }).sealed ?? {});
-      const opened = await Promise.all(subjects.map((subject) => boxes.open(event, subject)));
-      const names = opened.some((fields) => typeof fields?.['deviceName'] === 'string');
-      return names ? [update(table('device'), { device_identifier: deviceIdentifier }, { named: boxed(event) })] : [];
+    // By what the event says in the clear: also where its box is erased, a replay gives the same row.
+    'device.meta_configured': (event) => {
+      const { deviceIdentifier, changed } = event.data as Data<'device.meta_configured'>;
+      const named = { named: boxed(event) };
+      return changed.includes('deviceName')
+        ? [update(table('device'), { device_identifier: deviceIdentifier }, named)]
+        : [];
     },
     'authenticator.registered': (event) => {
       const row = { verified: false, registered_at: event.recordedAt, last_vote_at: null };
