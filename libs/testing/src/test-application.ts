@@ -83,7 +83,7 @@ export function consentPath(clientId: string, scope: readonly string[], nonce: s
   const query = new URLSearchParams([
     ['client_id', clientId],
     ['nonce', nonce],
-    ...scope.map((entry) => ['scope[]', entry]),
+    ...scope.map((entry): [string, string] => ['scope[]', entry]),
   ]);
   return `/profile/oauth-application-request-authorization-code?${query.toString()}`;
 }

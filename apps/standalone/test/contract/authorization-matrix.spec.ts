@@ -138,8 +138,8 @@ const rows: readonly Row[] = contract
   .trim()
   .split('\n')
   .map((line) => {
-    const [row, verb, path, auth, scope = '-', device] = line.split(/\s+/) as [string, string, string, Row['auth']];
-    return { row, name: `${verb} ${path}`, verb, path, auth, scope, device: device === 'device' };
+    const [row = '', verb = '', path = '', auth, scope = '-', device] = line.split(/\s+/);
+    return { row, name: `${verb} ${path}`, verb, path, auth: auth as Row['auth'], scope, device: device === 'device' };
   });
 const withToken = rows.filter(({ auth }) => auth === 'T' || auth === 'K');
 const groups = ['data-token', 'device', 'storage', 'authenticator', 'policy', 'directory', 'voting'];

@@ -50,7 +50,7 @@ test.each([
   const pending = await application.call(path, { id, nonce });
   expect([pending.status, pending.body.code]).toEqual([409, 'command.pending']);
   expect(await request(nonce)).toBe(id);
-  await phone.vote(ballot, vote);
+  phone.vote(ballot, vote);
   expect(await outcome(id)).toMatchObject({ status, reason });
   const answer = await application.call(path, { id, nonce });
   if (vote === 'yes') expect(answer.status).toBe(200);

@@ -453,13 +453,16 @@ describe('15 Obtain OAuth app access token', () => {
   });
 
   test('a code used again gives 401 and ends every token that came from it', async () => {
-    const code = await freshCode();
+    const consent = await application.consent(eve);
+    const code = await application.code(consent);
     const first = await application.obtain(code);
     const second = (await application.refresh(first)).body;
     expect((await profileIdOf(second.token)).status).toBe(200);
     expect((await obtain(application, code)).text).toBe(unauthorized);
     expect((await profileIdOf(second.token)).text).toBe(unauthorized);
     expect((await application.refresh(second)).text).toBe(unauthorized);
+    const again = await application.call('/oauth-application/retrieve-authorization-code', consent);
+    expect(again.body.code).toBe('oauth.already_retrieved');
     expect(await lastEvent('oauth.token_family_revoked')).toMatchObject({
       data: { applicationId: application.applicationId, profileId: eve.profileId, cause: 'code_reused' },
     });

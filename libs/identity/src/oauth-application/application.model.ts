@@ -6,6 +6,13 @@ export interface Application {
   readonly secretShown: boolean;
 }
 
+/** What events and commands hold of a client secret. */
+export interface NewClientSecret {
+  readonly clientSecretHash: string;
+  readonly secretKeyId: string;
+  readonly clientSecretOnce: string;
+}
+
 /** An OAuth application. What it is called lies in a box and is not folded. */
 export const application: Model<ApplicationEvent, Application> = {
   category: 'application',

@@ -13,6 +13,21 @@ export interface Authorization {
   readonly refreshTokenExpiresAt: string;
 }
 
+/** What the events of a new pair hold. */
+export interface NewPair {
+  readonly tokenId: string;
+  readonly tokenHash: string;
+  readonly refreshTokenHash: string;
+  readonly expiresAt: string;
+  readonly refreshTokenExpiresAt: string;
+}
+
+export interface PairCommand {
+  readonly familyId: string;
+  readonly now: string;
+  readonly pair: NewPair;
+}
+
 export const authorization: Model<AuthorizationEvent, Authorization> = {
   category: 'authorization',
   initial: {

@@ -4,14 +4,7 @@ import { KeyStore, mintSecret, uuid7 } from '@symbolon/crypto';
 import { Streams } from '@symbolon/kernel';
 import { ProjectionRunner } from '@symbolon/projection';
 import { showConfiguration } from '../retrieve-oauth-configuration/show-configuration.decide';
-import { application } from './application.model';
-
-/** What events and commands hold of a client secret. */
-export interface NewClientSecret {
-  readonly clientSecretHash: string;
-  readonly secretKeyId: string;
-  readonly clientSecretOnce: string;
-}
+import { application, type NewClientSecret } from './application.model';
 
 /** Secrets of applications. One leads to the id of the key of its one-off copy, and counts while the application names it. */
 @Injectable()

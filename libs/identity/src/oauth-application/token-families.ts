@@ -1,31 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import type { Caller } from '@symbolon/command-log';
-import type { TokensRevoked } from '@symbolon/contracts';
+import type { AuthorizationEvent, TokensRevoked } from '@symbolon/contracts';
 import { KeyStore, mintSecret, uuid7 } from '@symbolon/crypto';
 import { type Cause, Clock, type Decide, Streams, wholeSeconds } from '@symbolon/kernel';
 import { ProjectionRunner } from '@symbolon/projection';
-import type { AuthorizationEvent } from '@symbolon/contracts';
-import { type Authorization, authorization } from './authorization.model';
+import { type Authorization, authorization, type NewPair, type PairCommand } from './authorization.model';
 import { revokeFamily } from './revoke-family.decide';
 import { Applications } from './applications.query';
 
 /** Seconds that an access token and a refresh token live. */
 const lifetimes = { access: 3600, refresh: 30 * 24 * 3600 } as const;
-
-/** What the events of a new pair hold. */
-export interface NewPair {
-  readonly tokenId: string;
-  readonly tokenHash: string;
-  readonly refreshTokenHash: string;
-  readonly expiresAt: string;
-  readonly refreshTokenExpiresAt: string;
-}
-
-export interface PairCommand {
-  readonly familyId: string;
-  readonly now: string;
-  readonly pair: NewPair;
-}
 
 interface Family {
   readonly familyId: string;

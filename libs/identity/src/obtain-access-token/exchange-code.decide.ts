@@ -1,7 +1,6 @@
 import type { AuthorizationEvent } from '@symbolon/contracts';
 import { accept, type Decide, refuse } from '@symbolon/kernel';
-import type { Authorization } from '../oauth-application/authorization.model';
-import type { PairCommand } from '../oauth-application/token-families';
+import type { Authorization, PairCommand } from '../oauth-application/authorization.model';
 
 /** A code works once. Used again, it was in other hands: then nothing that came from it counts any more. */
 export const exchangeCode: Decide<PairCommand, AuthorizationEvent, Authorization> = (

@@ -1,7 +1,6 @@
 import type { AuthorizationEvent } from '@symbolon/contracts';
 import { accept, type Decide, refuse } from '@symbolon/kernel';
-import type { Authorization } from '../oauth-application/authorization.model';
-import type { PairCommand } from '../oauth-application/token-families';
+import type { Authorization, PairCommand } from '../oauth-application/authorization.model';
 
 export interface RefreshPair extends PairCommand {
   /** The pairs of this family that the access token and the refresh token belong to. */

@@ -1,7 +1,6 @@
 import type { ApplicationEvent } from '@symbolon/contracts';
 import { accept, type Decide, nothing } from '@symbolon/kernel';
-import type { Application } from '../oauth-application/application.model';
-import type { NewClientSecret } from '../oauth-application/client-secrets';
+import type { Application, NewClientSecret } from '../oauth-application/application.model';
 
 export interface RegisterApplication extends NewClientSecret {
   readonly applicationId: string;
