@@ -172,7 +172,10 @@ export class CommandWorker {
       client,
     };
     const context: Context = { commandId, requestId, profileId, actor, client, acceptedAt: accepted.recordedAt, cause };
-    const result = await this.bus.execute<object, HandlerResult>(new message(opened?.['input'] ?? null, context));
+    const { correlationId } = cause;
+    const result = await correlate({ correlationId, commandId }, () =>
+      this.bus.execute<object, HandlerResult>(new message(opened?.['input'] ?? null, context)),
+    );
     if (result.status !== 'deferred') await this.commands.settle(commandId, result, profileId, cause);
   }
 

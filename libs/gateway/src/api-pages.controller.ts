@@ -2,8 +2,8 @@ import { Controller, Header } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { Endpoint, notFound } from '@symbolon/http';
 import { Settings } from '@symbolon/settings';
+import { apiPage } from './api-page';
 import { describeMessages } from './asyncapi';
-import { apiPage } from './openapi';
 
 /** Holds the document once the process has made it. */
 export class ApiDocument {

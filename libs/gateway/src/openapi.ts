@@ -144,7 +144,8 @@ function resolved(schema: Schema | undefined, document: OpenAPIObject): Schema |
   return name === undefined ? schema : document.components?.schemas?.[name];
 }
 
-interface Operation {
+export interface Operation {
+  readonly 'x-symbolon-row'?: number;
   readonly summary?: string;
   readonly tags?: readonly string[];
   security?: readonly object[];
@@ -153,13 +154,14 @@ interface Operation {
     readonly name: string;
     readonly in: string;
     readonly required?: boolean;
+    readonly description?: string;
     style?: string;
     schema?: Schema;
   }>;
   readonly requestBody?: { required?: boolean; readonly content?: Record<string, { readonly schema?: Schema }> };
 }
 
-interface Schema {
+export interface Schema {
   readonly $ref?: string;
   readonly type?: string;
   readonly format?: string;
@@ -171,75 +173,4 @@ interface Schema {
   readonly default?: unknown;
   readonly required?: readonly string[];
   readonly properties?: Record<string, Schema>;
-}
-
-/** A page that needs no script and no outside resource. */
-export function apiPage(document: OpenAPIObject): string {
-  const schemas = (document.components?.schemas ?? {}) as Record<string, Schema>;
-  const groups = new Map<string, string[]>();
-  for (const [path, verbs] of Object.entries(document.paths)) {
-    for (const [verb, operation] of Object.entries(verbs as Record<string, Operation>)) {
-      const group = operation.tags?.[0] ?? 'Other';
-      groups.set(group, [...(groups.get(group) ?? []), section(verb, path, operation, schemas)]);
-    }
-  }
-  const body = [...groups].map(
-    ([name, entries]) => `<h2 id="${escaped(name)}">${escaped(name)}</h2>${entries.join('')}`,
-  );
-  const links = [...groups.keys()].map((name) => `<a href="#${escaped(name)}">${escaped(name)}</a>`);
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Symbolon API</title><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:2rem 1rem;color:#1c2430;background:#fbfbfa}
-h1{margin:0}h2{margin-top:2.5rem;border-bottom:2px solid #dcdfe4}nav a{margin-right:1rem}a{color:#14508c}
-details{border:1px solid #dcdfe4;border-radius:6px;margin:.5rem 0;padding:.4rem .8rem;background:#fff}
-summary{cursor:pointer}code{font:14px ui-monospace,monospace}.verb{display:inline-block;min-width:3.5rem;font-weight:700}
-table{border-collapse:collapse;margin:.6rem 0;width:100%}td,th{text-align:left;padding:.2rem .6rem;border-top:1px solid #eceef1;vertical-align:top}
-.open{color:#667}</style></head><body><h1>Symbolon API</h1><p>${escaped(document.info.description ?? '')}
-The same as data: <a href="/openapi.json">openapi.json</a>.</p><nav>${links.join('')}</nav>${body.join('')}</body></html>`;
-}
-
-function section(verb: string, path: string, operation: Operation, schemas: Record<string, Schema>): string {
-  const rows = [
-    ...(operation.parameters ?? []).map(({ name, in: place, required, schema }) =>
-      row(name, place, required ?? false, schema ?? {}),
-    ),
-    ...fieldsOf(operation, schemas),
-  ];
-  const { security = [] } = operation;
-  const optional = security.some((scheme) => Object.keys(scheme).length === 0);
-  const access =
-    security.length === 0 ? '<span class="open">no token</span>' : optional ? 'may take a token' : 'takes a token';
-  const fields =
-    rows.length > 0 ? `<table><tr><th>field</th><th>in</th><th></th><th>form</th></tr>${rows.join('')}</table>` : '';
-  return `<details><summary><span class="verb">${verb.toUpperCase()}</span> <code>${escaped(path)}</code> ${escaped(
-    operation.summary ?? '',
-  )}</summary><p>${access}</p>${fields}</details>`;
-}
-
-function fieldsOf({ requestBody }: Operation, schemas: Record<string, Schema>): string[] {
-  const schema = Object.values(requestBody?.content ?? {})[0]?.schema;
-  const resolved = schema?.$ref ? schemas[schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1)] : schema;
-  return Object.entries(resolved?.properties ?? {}).map(([name, field]) =>
-    row(name, 'body', resolved?.required?.includes(name) ?? false, field),
-  );
-}
-
-function row(name: string, place: string, required: boolean, schema: Schema): string {
-  const limits = [
-    schema.format ?? schema.type ?? '',
-    range(schema.minimum ?? schema.minLength, schema.maximum ?? schema.maxLength),
-    schema.default === undefined ? '' : `default ${String(schema.default)}`,
-    schema.description ?? '',
-  ].filter((text) => text !== '');
-  return `<tr><td><code>${escaped(name)}</code></td><td>${place}</td><td>${required ? 'required' : ''}</td><td>${escaped(
-    limits.join(', '),
-  )}</td></tr>`;
-}
-
-function range(least: number | undefined, most: number | undefined): string {
-  return least === undefined && most === undefined ? '' : `${least ?? ''}–${most ?? ''}`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
 }
