@@ -170,7 +170,7 @@ export class TestDevice {
     if (this.broker && !this.socket) {
       const { type } = frame as Partial<Envelope>;
       const content = Buffer.from(typeof frame === 'string' ? frame : JSON.stringify(frame));
-      const options = { persistent: true, userId: this.configuration['rabbit-user'] };
+      const options = { persistent: true, userId: this.configuration['rabbit-user']! };
       this.broker.channel.publish('symbolon.devices', `${this.deviceIdentifier}.${type}`, content, options);
       return;
     }

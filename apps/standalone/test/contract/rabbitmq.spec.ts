@@ -306,7 +306,7 @@ describe('while RabbitMQ is away', () => {
     await broker.begin();
     await up(server);
     await eventually(async () => (await broker.manage('GET', `/users/device-${body.deviceIdentifier}`)) !== null);
-    await withConfiguration(device, rotated);
+    withConfiguration(device, rotated);
     await eventually(() =>
       device.connectByBroker().then(
         () => true,
