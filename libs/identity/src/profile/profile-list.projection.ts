@@ -39,7 +39,8 @@ export const profileList: Projection = {
     'profile.verifier_renewed': verifierOf,
     'profile.barred': (event) => {
       const { profileId } = event.data as Data<'profile.barred'>;
-      return [update(table, { profile_id: profileId }, { barred: true })];
+      // Its login is of no use any more; of an erased one, rows made anew would not have it.
+      return [update(table, { profile_id: profileId }, { barred: true, username: null, verifier: null })];
     },
     // A statement: somebody else may have the name in the same batch.
     'profile.deleted': (event) => [

@@ -5,12 +5,13 @@ export interface RegisterProfileInput {
   readonly passwordHash: string;
 }
 
-@CommandType('profile/register-profile')
-export class RegisterProfile implements CommandMessage<RegisterProfileInput> {
+/** `data` is null when it runs again after it has destroyed the key of its own input: nobody came of it. */
+@CommandType('profile/register-profile', { erases: true })
+export class RegisterProfile implements CommandMessage<RegisterProfileInput | null> {
   static readonly type: string;
 
   constructor(
-    readonly data: RegisterProfileInput,
+    readonly data: RegisterProfileInput | null,
     readonly context: Context,
   ) {}
 }

@@ -1,5 +1,6 @@
 import type { Authenticated } from '@symbolon/contracts';
-import { insert, type Projection } from '@symbolon/projection';
+import type { Recorded } from '@symbolon/kernel';
+import { insert, type Projection, statement } from '@symbolon/projection';
 
 const table = 'policy.sign_in';
 
@@ -10,7 +11,7 @@ export const addressColumn = 'policy.sign_in.address';
 export const signIns: Projection = {
   name: 'policy.sign-ins',
   version: 1,
-  categories: ['session'],
+  categories: ['session', 'profile'],
   tables: [table],
   on: {
     'profile.authenticated': async (event, boxes) => {
@@ -20,5 +21,12 @@ export const signIns: Projection = {
       if (hash === '') return [];
       return [insert(table, { profile_id: profileId, address_hash: hash }, { last_at: event.recordedAt })];
     },
+    // Who signs in no more has no addresses to compare; of the erased, rows made anew would not have them.
+    'profile.deleted': forget,
+    'profile.barred': forget,
   },
 };
+
+function forget({ data }: Recorded) {
+  return [statement('delete from policy.sign_in where profile_id = $1', [(data as { profileId: string }).profileId])];
+}
