@@ -3,7 +3,7 @@ import type { ProfileCaller } from '@symbolon/command-log';
 import { KeyStore } from '@symbolon/crypto';
 import { closeCodes, DeviceLink, topology } from '@symbolon/device-link';
 import { Problem } from '@symbolon/http';
-import { type Outcome, Streams } from '@symbolon/kernel';
+import { type Cause, type Outcome, Streams } from '@symbolon/kernel';
 import { ProjectionRunner } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
 import { BrokerAccounts } from '../channel/broker-accounts';
@@ -11,7 +11,7 @@ import { ChannelSecrets } from '../channel/channel-secrets';
 import { causeOf } from '../device/cause-of';
 import { device } from '../device/device.model';
 import type { KnownDevice } from '../device/devices.query';
-import { recordRetrieval, rotateSecret, showSecret } from './retrieve-configuration.decide';
+import { recordRetrieval, renewSecret, rotateSecret, showSecret } from './retrieve-configuration.decide';
 
 /** What a device needs to reach the server (contract, section 16.1). Throws 409 where it is not approved. */
 @Injectable()
@@ -56,6 +56,21 @@ export class DeviceConfiguration {
     await this.keys.destroyOnce(minted.secretKeyId);
     if (before) await this.secrets.forget(before);
     return this.describe(known, { secret, secretKeyId: minted.secretKeyId });
+  }
+
+  /** The same for somebody who is not there to see it: the next retrieval shows it. Answers why not, or null. */
+  async renew({ deviceIdentifier, secretKeyId: before }: KnownDevice, cause: Cause): Promise<string | null> {
+    const { secret: _, ...minted } = await this.secrets.mint();
+    const command = { deviceIdentifier, ...minted };
+    const outcome = await this.streams.transact(device, deviceIdentifier, renewSecret, command, cause);
+    const counts = outcome.status === 'succeeded' && outcome.state.secretKeyId === minted.secretKeyId;
+    if (!counts) await this.secrets.forget(minted.secretKeyId);
+    if (outcome.status === 'refused') return outcome.refusal.key;
+    await this.projections.passed(outcome.cursor);
+    this.link.disconnect(deviceIdentifier, closeCodes.revoked);
+    await this.accounts.follow(deviceIdentifier);
+    if (counts && before) await this.secrets.forget(before);
+    return null;
   }
 
   private describe(

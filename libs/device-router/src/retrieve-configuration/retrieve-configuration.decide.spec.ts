@@ -1,7 +1,7 @@
 import { scenario } from '@symbolon/testing';
 import { device } from '../device/device.model';
 import * as sample from '../device/sample-events';
-import { recordRetrieval, rotateSecret, showSecret } from './retrieve-configuration.decide';
+import { recordRetrieval, renewSecret, rotateSecret, showSecret } from './retrieve-configuration.decide';
 
 const { approved, deviceIdentifier, registered, rejected, retrieved, retrievedAgain, rotated } = sample;
 
@@ -35,5 +35,15 @@ describe('rotating the secret', () => {
   test('is refused without approval', () => {
     given(registered).when(command).refused('device.not_approved');
     given().when(command).refused('device.not_approved');
+  });
+});
+
+describe('renewing the secret', () => {
+  const { given } = scenario(device, renewSecret);
+  const command = { ...rotated.data, clientSecretOnce: 'sealed secret 2' };
+  test('replaces it, to be shown later', () => given(registered, approved, retrieved).when(command).then(rotated));
+  test('is refused without approval', () => {
+    given(registered).when(command).refused('device.not_approved');
+    given(registered, approved, sample.removed).when(command).refused('device.not_approved');
   });
 });

@@ -42,6 +42,20 @@ export const rotateSecret: Decide<RotateSecret, DeviceEvent, Device> = (
   );
 };
 
+/** A new secret that nobody has seen yet, in place of the old one. */
+export const renewSecret: Decide<RotateSecret, DeviceEvent, Device> = (
+  { deviceIdentifier, clientSecretHash, secretKeyId, clientSecretOnce },
+  { phase, owner },
+) => {
+  if (phase !== 'approved' || owner === null) return refuse('device.not_approved');
+  return accept({
+    type: 'device.configuration_rotated',
+    version: 1,
+    data: { deviceIdentifier, clientSecretHash, secretKeyId },
+    personal: { subject: owner, fields: { clientSecretOnce } },
+  });
+};
+
 function retrieved(deviceIdentifier: string, secretsShown: boolean): DeviceEvent {
   return { type: 'device.configuration_retrieved', version: 1, data: { deviceIdentifier, secretsShown } };
 }
