@@ -56,6 +56,8 @@ const contract = `
 32  POST /data-token/update-data-token                                    K    data-token:write
 33  POST /data-token/delete-data                                          K    data-token:write
 34  GET  /data-token/transaction-count-statistics                         K    data-token:read
+-   POST /data-token/batch                                                K    data-token:write
+-   POST /data-token/batch-request                                        K    data-token:read
 35  POST /device/request-unique-identifier                                K    device:write
 36  POST /device/retrieve-unique-identifier                               K    device:write
 37  GET  /device/retrieve-profile-devices                                 K    device:read
@@ -402,6 +404,7 @@ const naming: ReadonlyArray<readonly [name: string, object: string, fields: (id:
   ['POST /data-token/update-data-token', 'token', (token) => ({ token, context: 'c' })],
   ['POST /data-token/delete-data', 'token', (token) => ({ token })],
   ['GET /data-token/transaction-count-statistics', 'token', (token) => ({ token })],
+  ['POST /data-token/batch-request', 'token', (token) => ({ tokens: [token] })],
   ['POST /device/retrieve-unique-identifier', 'registration', (id) => ({ id })],
   ['POST /device/configure-meta', 'device', (deviceIdentifier) => ({ deviceIdentifier, name: 'x' })],
   ['POST /device/approve-device', 'device', (deviceIdentifier) => ({ deviceIdentifier })],

@@ -39,6 +39,12 @@ export class PolicyRows {
     return listOf(await Promise.all(found.map((row) => this.shown(row))), count, page);
   }
 
+  /** Whether anybody has this policy. */
+  async exists(id: string): Promise<boolean> {
+    const found = await this.dataSource.query<unknown[]>('select 1 from policy.policy where id = $1', [id]);
+    return found.length > 0;
+  }
+
   /** Row 67. An id comes before a name that looks like one. */
   async find(profileId: string, nameOrId: string): Promise<object | null> {
     const [row] = await this.dataSource.query<Row[]>(

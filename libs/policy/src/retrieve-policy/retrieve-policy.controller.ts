@@ -1,24 +1,32 @@
 import { Controller, Param } from '@nestjs/common';
-import type { ProfileCaller } from '@symbolon/command-log';
-import { CallerOf, Endpoint, notFound } from '@symbolon/http';
+import { Audit, type ProfileCaller } from '@symbolon/command-log';
+import { CallerOf, Endpoint, isUuid, notFound } from '@symbolon/http';
 import { PolicyRows } from '../policy/policies.query';
+
+const path = '/policy/retrieve-policy';
 
 @Controller()
 export class RetrievePolicyController {
-  constructor(private readonly policies: PolicyRows) {}
+  constructor(
+    private readonly policies: PolicyRows,
+    private readonly audit: Audit,
+  ) {}
 
   @Endpoint({
     row: 67,
     name: 'Retrieve registered policy',
     group: 'Policy',
     verb: 'GET',
-    path: '/policy/retrieve-policy/:nameOrId',
+    path: `${path}/:nameOrId`,
     access: 'K',
     scope: 'policy:read',
   })
   async retrieve(@Param('nameOrId') nameOrId: string, @CallerOf() caller: ProfileCaller): Promise<object> {
     const found = await this.policies.find(caller.profileId, nameOrId);
-    if (!found) throw notFound();
-    return found;
+    if (found) return found;
+    if (isUuid(nameOrId) && (await this.policies.exists(nameOrId))) {
+      await this.audit.denied(caller, 'GET', `${path}/${nameOrId}`, 'not_found');
+    }
+    throw notFound();
   }
 }
