@@ -41,6 +41,8 @@ export interface AssertedCall {
  * with EdDSA, a `typ` of their own, and issuer, audience, time, id and call bound into them. Each is taken once.
  */
 export class Assertions {
+  /** What was signed last. */
+  private latest: string | null = null;
   private signer: { readonly at: number; readonly kid: string; readonly key: KeyObject } | null = null;
   private signers: { readonly at: number; readonly keys: ReadonlyMap<string, KeyObject> } | null = null;
   /** Ids that were taken, with the second at which they end, the oldest first. */
@@ -57,14 +59,15 @@ export class Assertions {
     const now = Math.floor(this.clock.millis() / 1000);
     const standard = { iss: this.issuer, aud: audience, jti: uuid7(), iat: now, exp: now + lifetime };
     const { kid, key } = this.current();
-    return signStatementAs(key, kid, typ, { ...claims, ...standard, req: digest(method, url) });
+    this.latest = signStatementAs(key, kid, typ, { ...claims, ...standard, req: digest(method, url) });
+    return this.latest;
   }
 
   /** The claims of an assertion that was made for this call and has not been taken before. Throws AssertionError. */
   take(text: string, { audience, method, url }: AssertedCall): Record<string, unknown> {
     const { kid, payload, signed, signature } = parsed(text);
-    const key = this.known(kid);
-    if (!key || signature.length !== 64 || !verify(null, signed, key, signature)) throw new AssertionError('signer');
+    // What was signed here a moment ago, as where edge and service are one process, needs no second look at that.
+    if (text !== this.latest && !this.isSignedBy(kid, signed, signature)) throw new AssertionError('signer');
     const claims = objectOf(payload);
     const { iss, aud, req, iat, exp, jti } = claims;
     if (iss !== this.issuer || aud !== audience || req !== digest(method, url) || typeof jti !== 'string') {
@@ -85,6 +88,11 @@ export class Assertions {
     }
     if (this.taken.has(jti)) throw new AssertionError('replayed');
     this.taken.set(jti, until);
+  }
+
+  private isSignedBy(kid: string, signed: Uint8Array, signature: Uint8Array): boolean {
+    const key = this.known(kid);
+    return key !== undefined && signature.length === 64 && verify(null, signed, key, signature);
   }
 
   private current(): { readonly kid: string; readonly key: KeyObject } {
