@@ -16,6 +16,7 @@ import { Part } from './part';
 import { cpuOf, cpuOfFamily, forgetPeak, memoryOf } from './processes';
 import { type Aim, figure, inMarkdown, met, type Section, surroundings } from './report';
 import { freePort, line, Vault } from './vault';
+import { votes } from './votes';
 
 const root = join(__dirname, '../..');
 
@@ -331,7 +332,7 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-const benchmarks = { appends, commands, exchange, batch, million, file, start };
+const benchmarks = { appends, commands, exchange, batch, million, votes, file, start };
 
 async function main(names: readonly string[]): Promise<number> {
   const all = Object.keys(benchmarks);
