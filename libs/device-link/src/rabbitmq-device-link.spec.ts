@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { uuid7 } from '@symbolon/crypto';
 import { SystemClock } from '@symbolon/kernel';
 import { Settings } from '@symbolon/settings';
@@ -190,6 +192,51 @@ describe('the RabbitMQ carrier', () => {
       expect.objectContaining({ exchange: 'symbolon.devices', write: `^${deviceIdentifier}\\.[a-z_.]+$` }),
     ]);
     expect((await broker.manage('GET', `/users/${user}`)).tags).toEqual([]);
+  });
+
+  it('makes a queue that counts deliveries where the broker has several nodes', async () => {
+    // The management API of a cluster, as far as it says how many nodes there are.
+    const cluster = createServer((request, response) => {
+      void (async () => {
+        const chunks = [];
+        for await (const chunk of request) chunks.push(chunk as Buffer);
+        const nodes = request.url?.startsWith('/api/nodes');
+        const answer = await fetch(`${broker.managementUrl}${request.url}`, {
+          method: request.method ?? 'GET',
+          headers: { authorization: request.headers.authorization ?? '', 'content-type': 'application/json' },
+          body: chunks.length > 0 ? Buffer.concat(chunks) : null,
+        });
+        const body = nodes ? '[{"name":"a"},{"name":"b"},{"name":"c"}]' : await answer.text();
+        response.writeHead(answer.status).end(body);
+      })();
+    });
+    await new Promise<void>((resolve) => cluster.listen(0, '127.0.0.1', resolve));
+    const management = new RabbitMqManagement(
+      Settings.read({
+        SYMBOLON_RABBITMQ_URL: `${broker.url}/${carrier.vhost}`,
+        SYMBOLON_RABBITMQ_MANAGEMENT_URL: `http://127.0.0.1:${(cluster.address() as AddressInfo).port}`,
+      }).rabbitmq!,
+    );
+    await management.provision(deviceIdentifier, password);
+    cluster.closeAllConnections();
+    cluster.close();
+    expect(await carrier.queue(`device.${deviceIdentifier}`)).toMatchObject({
+      type: 'quorum',
+      durable: true,
+      arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 20, 'x-dead-letter-exchange': 'symbolon.dead' },
+    });
+    const device = await carrier.connect(deviceIdentifier);
+    const sent = envelope();
+    expect(await carrier.link.send(sent)).toBe('confirmed');
+    // Handed out once, and twenty times again.
+    for (let delivery = 0; delivery <= 20; delivery++) device.channel.nack(await device.message(), false, true);
+    const connection = await connect(`${broker.url}/${carrier.vhost}`);
+    const channel = await connection.createChannel();
+    let letter = await channel.get('symbolon.dead-letters');
+    while (letter === false) letter = await channel.get('symbolon.dead-letters');
+    expect(letter.properties.messageId).toBe(sent.id);
+    expect(letter.properties.headers?.['x-death']?.[0]).toMatchObject({ reason: 'delivery_limit' });
+    await connection.close();
   });
 
   it('gives every message the properties of section 16.7', async () => {

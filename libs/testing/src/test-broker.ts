@@ -116,7 +116,7 @@ export class TestBroker {
 
   /** Ends everything that was started and deletes its data. */
   async stop(): Promise<void> {
-    await this.halt();
+    await this.halt('SIGKILL');
     const { epmd } = this;
     this.epmd = null;
     if (epmd) await end(epmd, 'SIGKILL');

@@ -83,6 +83,7 @@ export class BrokerAccounts {
         });
       }
       for (const deviceIdentifier of this.due) {
+        if (!this.running) return;
         // Noted anew while it is being done, it is done once more.
         this.due.delete(deviceIdentifier);
         await this.settle(management, deviceIdentifier).catch((error: unknown) => {
