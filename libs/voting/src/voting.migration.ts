@@ -56,7 +56,7 @@ export class Voting1700000800000 implements MigrationInterface {
         vote              text
       );
       create index ballot_of_poll on voting.ballot (pool_id);
-      create index ballot_open on voting.ballot (device_identifier) where state = 'open';
+      create index ballot_of_device on voting.ballot (device_identifier);
     `);
   }
 

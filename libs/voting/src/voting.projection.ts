@@ -27,6 +27,16 @@ export const votingProjection: Projection = {
         ? [update(table('device'), { device_identifier: deviceIdentifier }, named)]
         : [];
     },
+    /** Seen at once: that it is no authenticator any more, and its ballots void, is recorded only after it. */
+    'device.removed': (event) => {
+      const { deviceIdentifier } = event.data as { deviceIdentifier: string };
+      return [
+        statement('delete from voting.authenticator where device_identifier = $1', [deviceIdentifier]),
+        statement(`update voting.ballot set state = 'voided' where device_identifier = $1 and state = 'open'`, [
+          deviceIdentifier,
+        ]),
+      ];
+    },
     'authenticator.registered': (event) => {
       const row = { verified: false, registered_at: event.recordedAt, last_vote_at: null };
       return [insert(table('authenticator'), authenticator(event), row)];

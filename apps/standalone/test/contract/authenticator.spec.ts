@@ -118,6 +118,8 @@ describe('authenticators', () => {
     const bob = await server.profile();
     const deviceIdentifier = await authenticator(bob);
     await server.done('/device/remove', { deviceIdentifier }, bob.token);
+    const list = await server.get(`${group}/list-verified-authenticators`, { token: bob.token });
+    expect(list.body.items).toEqual([]);
     const removed = async () =>
       (await eventsOf(`voting-${bob.profileId}`)).some(({ type }) => type === 'authenticator.removed');
     while (!(await removed())) await new Promise((resolve) => setImmediate(resolve));

@@ -74,7 +74,8 @@ export class Polls {
   async withdraw(deviceIdentifier: string, cause: Cause, cursor: string | null): Promise<string | null> {
     await this.projections.passed(cursor);
     const pools = await this.dataSource.query<Array<{ pool_id: string }>>(
-      `select distinct pool_id from voting.ballot where device_identifier = $1 and state = 'open'`,
+      `select distinct pool_id from voting.ballot join voting.poll using (pool_id)
+        where device_identifier = $1 and status = 'open'`,
       [deviceIdentifier],
     );
     let last: string | null = null;

@@ -3,7 +3,7 @@ import type { AlertRaised } from '@symbolon/contracts';
 import { PersonalBoxes, uuid5 } from '@symbolon/crypto';
 import { type Cause, Clock, EventStore, type Instant, type Recorded, Streams, system } from '@symbolon/kernel';
 import { Registry } from '@symbolon/platform';
-import { Deadlines } from '@symbolon/projection';
+import { Deadlines, ReactorRunner } from '@symbolon/projection';
 import { Authenticators } from '../authenticator/authenticators';
 import type { Shown } from '../poll/open-poll.decide';
 import type { PollData } from '../poll/poll.events';
@@ -13,6 +13,9 @@ import { endPoll, voidBallots } from '../poll/settle-poll.decide';
 
 const name = 'voting.when-poll-moves-then-watch';
 const kind = 'voting.poll';
+
+/** Milliseconds that the end of a poll waits for votes that are on their way through this process. */
+const patience = 10_000;
 
 const alerts = {
   rejected: 'poll_rejected',
@@ -26,6 +29,7 @@ export class WatchPolls implements OnModuleInit {
   constructor(
     private readonly registry: Registry,
     private readonly deadlines: Deadlines,
+    private readonly reactors: ReactorRunner,
     private readonly streams: Streams,
     private readonly store: EventStore,
     private readonly boxes: PersonalBoxes,
@@ -64,6 +68,7 @@ export class WatchPolls implements OnModuleInit {
   private async end(poolId: string): Promise<void | { again: Instant }> {
     const { state } = await this.streams.load(poll, poolId);
     if (!state.created) return;
+    await this.countWhatHasCome();
     const { commandId, chainId, expiresAt } = state.created;
     const cause: Cause = {
       ...{ commandId, correlationId: commandId ?? chainId, actor: system },
@@ -72,6 +77,17 @@ export class WatchPolls implements OnModuleInit {
     const command = { ...settling(), now: this.clock.now() };
     const outcome = await this.streams.transact(poll, poolId, endPoll, command, cause);
     return outcome.status === 'refused' ? { again: expiresAt } : undefined;
+  }
+
+  /** A vote that came in time counts, also where the poll's time is over before anybody has looked at it. */
+  private async countWhatHasCome(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, patience)));
+    try {
+      await Promise.race([this.reactors.passed(await this.store.tail()), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   private async resolved(event: Recorded): Promise<void> {
