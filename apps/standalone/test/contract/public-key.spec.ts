@@ -1,5 +1,17 @@
 import { createHash } from 'node:crypto';
-import { encodePublicKey, importX25519Private, openMessage, parsePublicKey, sealMessage } from '@symbolon/crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  encodePublicKey,
+  FileKeyRing,
+  importX25519Private,
+  KeyStore,
+  openMessage,
+  parsePublicKey,
+  sealMessage,
+} from '@symbolon/crypto';
+import { ManualClock } from '@symbolon/kernel';
 import { TestServer } from '@symbolon/testing';
 
 let server: TestServer;
@@ -185,4 +197,208 @@ test('the signing keys are public, as a JWK set', async () => {
   const [{ crv, kty, x, kid }] = body.keys;
   const thumbprint = createHash('sha256').update(JSON.stringify({ crv, kty, x })).digest('base64url');
   expect(kid).toBe(thumbprint);
+});
+
+describe('a key that nobody uses any more', () => {
+  const register = (token: string, publicKey: string, more: object = {}) =>
+    server.post('/public-key/register-public-key', { token, json: { publicKey, ...more }, wait: 30 });
+  const outcome = async (token: string, publicKey: string, more: object = {}) => {
+    const { body } = await register(token, publicKey, more);
+    return body.reason ?? body.status;
+  };
+  const taken = 'public_key.already_in_use';
+
+  test('can be registered by anybody once it was replaced, and not before', async () => {
+    const [ada, eve] = [await server.profile({ withKey: false }), await server.profile({ withKey: false })];
+    const [first, second] = [await freshKey(ada.token), await freshKey(ada.token)];
+    await server.done('/public-key/register-public-key', { publicKey: first }, ada.token);
+    expect(await outcome(eve.token, first)).toBe(taken);
+    await server.done('/public-key/register-public-key', { publicKey: second }, ada.token);
+    expect(await outcome(eve.token, second)).toBe(taken);
+    expect(await outcome(eve.token, first)).toBe('succeeded');
+    expect(await outcome(ada.token, first)).toBe(taken);
+    expect((await server.get('/public-key/retrieve-public-key', ada)).body.publicKey).toBe(second);
+  });
+
+  test('stays taken while only its signing key changes', async () => {
+    const [ada, eve] = [await server.profile({ withKey: false }), await server.profile({ withKey: false })];
+    const publicKey = await freshKey(ada.token);
+    for (const more of [{}, { signingKey }, {}, { signingKey }]) {
+      expect(await outcome(ada.token, publicKey, more)).toBe('succeeded');
+      expect(await outcome(eve.token, publicKey)).toBe(taken);
+    }
+  });
+
+  test('a command that changed nothing, or was refused, holds nothing', async () => {
+    const [ada, eve] = [await server.profile({ withKey: false }), await server.profile({ withKey: false })];
+    const [first, second] = [await freshKey(ada.token), await freshKey(ada.token)];
+    for (let call = 1; call <= 3; call++) expect(await outcome(ada.token, first)).toBe('succeeded');
+    expect(await outcome(ada.token, second)).toBe('succeeded');
+    expect(await outcome(eve.token, first)).toBe('succeeded');
+  });
+
+  test('of a device that was removed is free as well', async () => {
+    const ada = await server.profile();
+    const device = (deviceName: string, publicKey?: string) =>
+      server.done('/device/request-unique-identifier', { deviceName, publicKey }, ada.token);
+    const publicKey = await freshKey(ada.token);
+    const { deviceIdentifier } = (await device('one', publicKey)).body;
+    const again = { deviceName: 'two', publicKey };
+    const before = await server.post('/device/request-unique-identifier', { json: again, token: ada.token, wait: 30 });
+    expect(before.body.reason).toBe(taken);
+    await server.done('/device/reject-device', { deviceIdentifier }, ada.token);
+    await device('two', publicKey);
+  });
+
+  test('under any race a key has one owner, and whoever shows it holds its claim', async () => {
+    const profiles = await Promise.all(Array.from({ length: 3 }, () => server.profile({ withKey: false })));
+    const keys = await Promise.all(Array.from({ length: 2 }, () => freshKey(profiles[0]!.token)));
+    for (let round = 0; round < 6; round++) {
+      await Promise.all(
+        profiles.flatMap(({ token }, n) =>
+          [0, 1, 2].map((m) => register(token, keys[(n + m + round) % 2]!, m === 2 ? { signingKey } : {})),
+        ),
+      );
+      const owners = await Promise.all(
+        profiles.map(async ({ token }) => (await server.get('/public-key/retrieve-public-key', { token })).body),
+      );
+      const used = owners.flatMap(({ publicKey }) => publicKey ?? []);
+      expect(new Set(used).size).toBe(used.length);
+      const stranger = await server.profile({ withKey: false });
+      for (const publicKey of keys) {
+        const free = !used.includes(publicKey);
+        expect(await outcome(stranger.token, publicKey)).toBe(free ? 'succeeded' : taken);
+      }
+      const parked = await freshKey(stranger.token);
+      expect(await outcome(stranger.token, parked)).toBe('succeeded');
+    }
+  });
+});
+
+describe('forms that are no key', () => {
+  const p = 2n ** 255n - 19n;
+  const points: ReadonlyArray<readonly [string, bigint]> = [
+    ['0', 0n],
+    ['1', 1n],
+    ['p - 1', p - 1n],
+    ['p', p],
+    ['p + 1', p + 1n],
+    ['one of order 8', 325606250916557431795983626356110631294008115727848805560023387167927233504n],
+    ['the other of order 8', 39382357235489614581723060781553021112529911719440698176882885853963445705823n],
+  ];
+  const bytesOf = (u: bigint) => Buffer.from(u.toString(16).padStart(64, '0'), 'hex').reverse();
+  const lowOrder = points.flatMap(([name, u]) => [
+    [name, bytesOf(u)] as const,
+    [`${name}, top bit set`, bytesOf(u | (1n << 255n))] as const,
+  ]);
+  const flipped = (at: number) => {
+    const bytes = Buffer.from(example, 'hex');
+    bytes[at]! ^= 1;
+    return bytes.toString('hex');
+  };
+  const cases: ReadonlyArray<readonly [string, string]> = [
+    ['199 digits', example.slice(1)],
+    ['201 digits', `${example}0`],
+    ['the 32 bytes alone', example.slice(8, 72)],
+    ['0x before it', `0x${example.slice(2)}`],
+    ['a digit that is none', `${example.slice(0, 100)}g${example.slice(101)}`],
+    ['white space around it', ` ${example.slice(1)}`],
+    ['full-width digits', example.replace('3', '３')],
+    ['base64', Buffer.from(example, 'hex').toString('base64')],
+    ...[0, 1, 2, 3].map((at) => [`byte ${at} of the tag changed`, flipped(at)] as const),
+    ...[4, 20, 35].map((at) => [`byte ${at} of the point changed`, flipped(at)] as const),
+    ...[36, 68, 99].map((at) => [`byte ${at} of the digest changed`, flipped(at)] as const),
+    ['the digest of another key', example.slice(0, 72) + encodePublicKey(Buffer.alloc(32, 9)).slice(72)],
+    ['a digest of the point without the tag', `${example.slice(0, 72)}${'00'.repeat(64)}`],
+    ...lowOrder.map(([name, raw]) => [`the point of low order ${name}`, encodePublicKey(raw)] as const),
+  ];
+  let token: string;
+  beforeAll(async () => {
+    ({ token } = await server.profile({ withKey: false }));
+  });
+
+  test.each(cases)('%s is refused with 422', async (_, publicKey) => {
+    const { status, body } = await server.post('/public-key/register-public-key', { token, json: { publicKey } });
+    expect([status, body.code]).toEqual([422, 'public_key.invalid']);
+    expect(Object.keys(body.errors)).toEqual(['publicKey']);
+    expect((await server.get('/public-key/retrieve-public-key', { token })).status).toBe(404);
+  });
+
+  test.each([
+    ['62 digits', signingKey.slice(2)],
+    ['66 digits', `${signingKey}00`],
+    ['no hex', `zz${signingKey.slice(2)}`],
+  ])('a signing key of %s as well', async (_, key) => {
+    const json = { publicKey: await freshKey(token), signingKey: key };
+    const { status, body } = await server.post('/public-key/register-public-key', { token, json });
+    expect([status, body.code, Object.keys(body.errors)]).toEqual([422, 'public_key.invalid', ['signingKey']]);
+  });
+
+  test('what differs from them by nothing is taken: the controls', async () => {
+    for (const publicKey of [example.toUpperCase(), encodePublicKey(Buffer.from([9, ...Buffer.alloc(31)]))]) {
+      const { token: one } = await server.profile({ withKey: false });
+      const { status, body } = await server.post('/public-key/register-public-key', {
+        token: one,
+        json: { publicKey },
+        wait: 30,
+      });
+      expect([status, body.reason === null || body.reason === 'public_key.already_in_use']).toEqual([200, true]);
+    }
+  });
+});
+
+describe('rotation of the server’s keys', () => {
+  const day = 24 * 3600 * 1000;
+  const sealedTo = (publicKey: string) => sealMessage(parsePublicKey(publicKey).raw, 'info', Buffer.from('text'));
+  const opens = (keys: KeyStore, sealed: Buffer) => {
+    try {
+      return openMessage(keys.sealKeys().private, 'info', sealed).toString() === 'text';
+    } catch {
+      return false;
+    }
+  };
+
+  test('22 shows the new key; what was sealed to the one before opens for 30 more days', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'symbolon-ring-'));
+    try {
+      const clock = new ManualClock(Date.now());
+      const ring = await FileKeyRing.open({
+        path: join(dir, 'key-ring.sym'),
+        masterPath: join(dir, 'key-ring.master'),
+        clock,
+      });
+      const keys = new KeyStore(server.database.pool, ring, clock);
+      const before = keys.sealKeys();
+      const sealed = sealedTo(before.publicKey);
+      clock.advance(1);
+      await keys.rotate('engine-seal');
+      const after = keys.sealKeys();
+      expect([after.publicKey === before.publicKey, after.keyId === before.keyId]).toEqual([false, false]);
+      expect(Date.parse(after.createdAt)).toBeGreaterThan(Date.parse(before.createdAt));
+      for (const days of [0, 15, 14.9]) {
+        clock.advance((days * day) / 1000);
+        expect([opens(keys, sealed), opens(keys, sealedTo(after.publicKey))]).toEqual([true, true]);
+      }
+      clock.advance((0.2 * day) / 1000);
+      expect([opens(keys, sealed), opens(keys, sealedTo(after.publicKey))]).toEqual([false, true]);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  test('a running server answers with the key of its ring from the rotation on', async () => {
+    const own = await TestServer.start();
+    try {
+      const first = (await own.get('/dptcab/public-key')).body;
+      const sealed = sealedTo(first.publicKey);
+      const keys = own.served.app.get(KeyStore);
+      await keys.rotate('engine-seal');
+      const second = (await own.get('/dptcab/public-key')).body;
+      expect(second.publicKey).not.toBe(first.publicKey);
+      expect(second.keyId).not.toBe(first.keyId);
+      expect(opens(keys, sealed)).toBe(true);
+    } finally {
+      await own.stop();
+    }
+  });
 });
