@@ -4,10 +4,10 @@ import { basename, dirname, extname, join } from 'node:path';
 import {
   type BodyCipher,
   type ByteSource,
+  type ListedToken,
   Refused,
   type StoreOptions,
   type TokenFilters,
-  type TokenItem,
 } from '@symbolon/sdk';
 import { type Context, nodeCipher } from './context';
 import { CliError } from './failure';
@@ -38,16 +38,20 @@ export async function put(context: Context, file: string, options: PutOptions): 
     const progress = terminal.progress('put', size);
     const store: StoreOptions = {
       context: options.context ?? (options.plainMeta && name ? name.slice(0, 255) : undefined),
+      describe:
+        name && !(options.raw && !options.plainMeta)
+          ? { fileName: name, extension: extname(name).slice(1), size: size ?? undefined }
+          : undefined,
+      plainMeta: options.plainMeta,
       ttl: options.ttl,
       raw: options.raw,
       padTo: options.pad ? size! : undefined,
-      meta:
-        options.plainMeta && name ? { file: { fileName: name, extension: extname(name).slice(1), size } } : undefined,
       onProgress: (bytes) => progress.to(bytes),
       signal: context.signal,
     };
     const stored = await session.store(await sourceOf(context, file, size), store).finally(() => progress.end());
     terminal.result(stored, stored.token);
+    if (stored.described === false) terminal.hint('The file is stored, but not its name: the server did not take it.');
   });
 }
 
@@ -173,7 +177,7 @@ export async function list(context: Context, options: ListOptions): Promise<void
   );
   await context.session({ channel: false }, async (session) => {
     const found = await session.list(filters, { page, perPage: all ? EVERY : perPage }, context.signal);
-    const items: TokenItem[] = [...found.items];
+    const items: ListedToken[] = [...found.items];
     for (let next = page + 1; all && items.length < found.meta.count; next++) {
       const more = await session.list(filters, { page: next, perPage: EVERY }, context.signal);
       if (more.items.length === 0) break;
@@ -184,7 +188,7 @@ export async function list(context: Context, options: ListOptions): Promise<void
       item.status,
       item.size === null ? '' : readableSize(item.size),
       item.createdAt,
-      item.meta.file?.fileName ?? item.context,
+      item.sealed?.fileName ?? item.meta.file?.fileName ?? item.context,
     ]);
     context.terminal.result(
       { items, meta: all ? { count: items.length } : found.meta },

@@ -1,3 +1,4 @@
+import type { SealedMeta } from './sealed-meta';
 /** What the API answers (contract, section 10), as far as this library names it. */
 
 export interface CommandAccepted {
@@ -66,6 +67,12 @@ export interface TokenItem {
   readonly createdAt: string;
   readonly updatedAt: string;
   readonly expiresAt: string | null;
+}
+
+/** An item of `Session.list`: what the server shows, and what it cannot read. */
+export interface ListedToken extends TokenItem {
+  /** Opened by the session; null where nothing was sealed, or nothing that the session's keys open. */
+  readonly sealed: SealedMeta | null;
 }
 
 export interface DeviceItem {

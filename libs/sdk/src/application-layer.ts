@@ -35,10 +35,13 @@ export interface Place {
   readonly profileId: string;
 }
 
-async function frameOf(place: Place, version: number, bits: number): Promise<EnvelopeFrame> {
+/** The layers that the application makes itself: the data, and what describes it. */
+export type OwnLayer = typeof layers.application | typeof layers.metadata;
+
+async function frameOf(place: Place, version: number, bits: number, layer: OwnLayer): Promise<EnvelopeFrame> {
   const digest = await globalThis.crypto.subtle.digest('SHA-256', bindingText(place.token));
   return {
-    layer: layers.application,
+    layer,
     suite: suites.hpke,
     flags: bits,
     version,
@@ -57,10 +60,14 @@ export async function sealForToken(
   place: Place,
   version: number,
   source: ReadableStream<Uint8Array>,
-  options: { readonly padTo?: number | undefined; readonly cipher?: BodyCipher | undefined } = {},
+  options: {
+    readonly padTo?: number | undefined;
+    readonly cipher?: BodyCipher | undefined;
+    readonly layer?: OwnLayer;
+  } = {},
 ): Promise<ReadableStream<Uint8Array>> {
-  const { padTo, cipher } = options;
-  const frame = await frameOf(place, version, padTo === undefined ? 0 : flags.padded);
+  const { padTo, cipher, layer = layers.application } = options;
+  const frame = await frameOf(place, version, padTo === undefined ? 0 : flags.padded, layer);
   const cek = randomSecret();
   const header = encodeHeader({ ...frame, wraps: [await keys.wrap(frame, cek)] });
   const plain = padTo === undefined ? source : streamOf(padded(source, padTo), source);
@@ -88,10 +95,11 @@ export async function openForToken(
   source: ReadableStream<Uint8Array>,
   length: number | null,
   cipher?: BodyCipher,
+  layer: OwnLayer = layers.application,
 ): Promise<Opened> {
-  const { header, body } = await readHeader(source);
+  const { header, body } = await readHeader(source, layer);
   try {
-    const frame = await frameOf(place, header.version, header.flags);
+    const frame = await frameOf(place, header.version, header.flags, layer);
     const cek = await keys.unwrap(frame, header.wraps);
     const isPadded = header.flags === flags.padded;
     const plain = length === null ? null : plainLength(length - header.length);
@@ -114,13 +122,14 @@ export async function openForToken(
 /** Reads just enough to have the whole header, and gives the rest as a stream. */
 async function readHeader(
   source: ReadableStream<Uint8Array>,
+  layer: OwnLayer,
 ): Promise<{ header: DecodedHeader; body: ReadableStream<Uint8Array> }> {
   const pieces = piecesOf(source);
   let held = new Uint8Array() as Uint8Array;
   for (;;) {
     const { done, value } = await pieces.next();
     if (!done) held = joined([held, value]);
-    const header = decodeHeader(held, { layer: layers.application, suites: [suites.hpke] });
+    const header = decodeHeader(held, { layer, suites: [suites.hpke] });
     if (typeof header !== 'string' && header.wraps.length > 0) {
       return { header, body: streamOf(followedBy(held.subarray(header.length), pieces), pieces) };
     }

@@ -6,5 +6,6 @@ export type { ChannelMessage, WebSocketClass, WebSocketLike } from './channel';
 export { SealError } from './cobblestone';
 export { decodePublicKey, encodePublicKey, fingerprintOf, KeyFormError, ProfileKeys } from './profile-keys';
 export { kindOf, Refused, type RefusalKind, TimedOut, Unreachable } from './refused';
+export { openMeta, type SealedMeta, sealMeta } from './sealed-meta';
 export * from './session';
 export type { Reason } from '@symbolon/contracts';

@@ -453,7 +453,7 @@ describe('store and fetch', () => {
 
   it('sends filters under the names of the API', async () => {
     const list = await (
-      await signedIn()
+      await signedIn({ keys: undefined })
     ).list({ context: 'a*', fileName: 'b', status: 'permanent' }, { page: 2, perPage: 5 });
     expect((list as unknown as { asked: unknown }).asked).toEqual({
       'filters[context]': 'a*',

@@ -9,6 +9,7 @@ import type {
   DeviceLogin,
   Exchanged,
   List,
+  ListedToken,
   PolicyItem,
   PolicyTemplate,
   Pool,
@@ -21,11 +22,13 @@ import type {
   VotingSettings,
 } from './answers';
 import { type Answer, answerOf, Api, type CallOptions, type Fields, pause, send } from './api';
-import { type BodyCipher, openForToken, sealForToken } from './application-layer';
+import { type BodyCipher, openForToken, type Place, sealForToken } from './application-layer';
 import { abandon, type ByteSource, bytesOf, piecesOf, streamOf } from './byte-source';
 import { Channel, type ChannelMessage, type WebSocketClass } from './channel';
+import { SealError } from './cobblestone';
 import { fingerprintOf, type ProfileKeys } from './profile-keys';
 import { Refused, TimedOut, Unreachable } from './refused';
+import { openMeta, type SealedMeta, sealMeta } from './sealed-meta';
 
 /** Inline payloads (row 25) hold at most this many bytes. */
 const INLINE = 262_144;
@@ -121,6 +124,9 @@ export interface StoreOptions {
   readonly ttl?: number | undefined;
   /** Token meta in the clear: `file`, `data`, `information_security_risk`. */
   readonly meta?: Fields | undefined;
+  /** Describes the data: sealed for this profile, or with `plainMeta` in the clear, where the server can filter by it. */
+  readonly describe?: SealedMeta | undefined;
+  readonly plainMeta?: boolean | undefined;
   /** Hands the bytes over as they are, unsealed. */
   readonly raw?: boolean | undefined;
   /** Length of the source in bytes; hides it by padding the envelope (at most 12 % more). */
@@ -135,6 +141,21 @@ export interface Stored {
   readonly version: number;
   /** Bytes of the source. */
   readonly size: number;
+  /** Where a description was to be sealed. False: the data is stored, the description is not; `update` stores it later. */
+  readonly described?: boolean;
+}
+
+export interface UpdateOptions {
+  /** Up to 262,144 bytes, sealed; what is larger needs a token of its own. Without it the data stays. */
+  readonly data?: Uint8Array | undefined;
+  readonly describe?: SealedMeta | undefined;
+  readonly plainMeta?: boolean | undefined;
+  /** Sections in the clear, each of which replaces the token's. */
+  readonly meta?: Fields | undefined;
+  readonly context?: string | undefined;
+  /** Hands the data over as it is. */
+  readonly raw?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface FetchOptions {
@@ -169,6 +190,9 @@ export interface TokenFilters {
   readonly token?: string | undefined;
   readonly status?: 'temporary' | 'permanent' | undefined;
 }
+
+/** The most that a page holds. */
+const EVERY = 100;
 
 const FILTERS = {
   context: 'filters[context]',
@@ -371,10 +395,93 @@ export class Session {
     return { ...opened, stream: counted(opened.stream) };
   }
 
-  /** One page of the profile's data tokens; a trailing `*` in context and fileName makes a prefix of it. */
-  list(filters: TokenFilters = {}, page: ListOptions = {}, signal?: AbortSignal): Promise<List<TokenItem>> {
+  /**
+   * One page of the profile's data tokens, with what is sealed opened; a trailing `*` in context and fileName makes a
+   * prefix of it. The server cannot filter by what is sealed: where the session has keys, it asks for all tokens then
+   * and filters by file name, extension and type itself, whether they are sealed or in the clear.
+   */
+  async list(filters: TokenFilters = {}, page: ListOptions = {}, signal?: AbortSignal): Promise<List<ListedToken>> {
+    const { fileName, extension, type, ...known } = filters;
+    const own = { fileName, extension, type };
+    if (!this.keys || Object.values(own).every((value) => value === undefined)) {
+      const answer = await this.listPlain(filters, page, signal);
+      return { ...answer, items: await Promise.all(answer.items.map((item) => this.opened(item))) };
+    }
+    const found: ListedToken[] = [];
+    for (let next = 1; ; next++) {
+      const { items, meta } = await this.listPlain(known, { page: next, perPage: EVERY }, signal);
+      for (const item of await Promise.all(items.map((each) => this.opened(each)))) {
+        if (isDescribed(item, own)) found.push(item);
+      }
+      if (items.length < EVERY || next * EVERY >= meta.count) break;
+    }
+    const { page: number = 1, perPage = 25 } = page;
+    const first = (number - 1) * perPage;
+    return { items: found.slice(first, first + perPage), meta: { count: found.length, page: number, perPage } };
+  }
+
+  private async opened(item: TokenItem): Promise<ListedToken> {
+    const text = item.meta.data?.['sealed'];
+    if (!this.keys || typeof text !== 'string') return { ...item, sealed: null };
+    const place = { token: item.token, profileId: await this.profileId() };
+    try {
+      return { ...item, sealed: (await openMeta(this.keys, place, text)).meta };
+    } catch (error) {
+      // One description that cannot be opened is not the end of the list.
+      if (error instanceof SealError || error instanceof SyntaxError) return { ...item, sealed: null };
+      throw error;
+    }
+  }
+
+  /** Gives a token new data under its next version, a new description, or both (row 32). */
+  async update(token: string, options: UpdateOptions): Promise<{ readonly token: string; readonly version: number }> {
+    const { data, describe, plainMeta = false, raw = false, context, signal } = options;
+    const seals = (data !== undefined && !raw) || (describe !== undefined && !plainMeta);
+    if (seals && !this.keys) throw new KeysMissing();
+    const place = { token, profileId: seals ? await this.profileId() : '' };
+    const held = seals ? await this.versionOf(token, signal) : 0;
+    const version = data === undefined ? held : held + 1;
+    const payload =
+      data === undefined || raw
+        ? data
+        : await bytesOf(await sealForToken(this.keys!, place, version, streamOf(piecesOf(data), data)));
+    const fields = {
+      dataToken: token,
+      context,
+      data: payload && base64(payload),
+      meta: await this.metaOf(place, version, options),
+    };
+    const { body } = await this.command<{ token: string; version: number }>('/data-token/update-data', fields, {
+      signal,
+    });
+    if (data !== undefined) this.versions.set(token, raw ? body.version : version);
+    return body;
+  }
+
+  /** The last version of a token that this session has seen, or that the server says it has. */
+  private async versionOf(token: string, signal?: AbortSignal): Promise<number> {
+    const [item] = (await this.listPlain({ token }, {}, signal)).items;
+    return Math.max(this.versions.get(token) ?? 0, item?.version ?? 0);
+  }
+
+  private async metaOf(place: Place, version: number, options: UpdateOptions): Promise<Fields | undefined> {
+    const { describe, plainMeta = false, meta } = options;
+    if (!describe) return meta;
+    if (plainMeta) return { ...plainSections(describe), ...meta };
+    return {
+      ...meta,
+      data: { ...(meta?.['data'] as object), sealed: await sealMeta(this.keys!, place, version, describe) },
+    };
+  }
+
+  private listPlain(filters: TokenFilters, page: ListOptions, signal?: AbortSignal): Promise<List<TokenItem>> {
     const named = Object.entries(filters).map(([name, value]) => [FILTERS[name as keyof TokenFilters], value]);
     return this.query('/data-token/list-data-tokens', { ...Object.fromEntries(named), ...page }, signal);
+  }
+
+  /** The same as `delete`. */
+  remove(token: string, options: CommandOptions = {}): Promise<void> {
+    return this.delete(token, options);
   }
 
   /** Deletes a token and the key of its data. */
@@ -514,8 +621,10 @@ export class Session {
   };
 
   private async storeNow(source: ByteSource, options: StoreOptions): Promise<Stored> {
-    const { signal, raw = false, ttl, meta } = options;
-    if (!raw && !this.keys) throw new KeysMissing();
+    const { signal, raw = false, ttl, describe, plainMeta = false } = options;
+    const sealsMeta = describe !== undefined && !plainMeta;
+    if ((!raw || sealsMeta) && !this.keys) throw new KeysMissing();
+    const meta = describe && plainMeta ? { ...plainSections(describe), ...options.meta } : options.meta;
     const read: Watched = { bytes: 0, ended: false, failure: null };
     const plain = streamOf(watched(piecesOf(source), read, options.onProgress), source);
 
@@ -544,7 +653,23 @@ export class Session {
       if (!(error instanceof Unreachable && read.ended && (await this.becamePermanent(token, signal)))) throw error;
     }
     this.versions.set(token, 1);
-    return { token, version: 1, size: read.bytes };
+    const stored = { token, version: 1, size: read.bytes };
+    return sealsMeta ? { ...stored, described: await this.describe(token, describe, options) } : stored;
+  }
+
+  /** The data is stored by now: whatever becomes of its description, its token must not be lost. */
+  private async describe(token: string, describe: SealedMeta, { meta, signal }: StoreOptions): Promise<boolean> {
+    try {
+      const place = { token, profileId: await this.profileId() };
+      const { data } = { data: {}, ...meta };
+      const sealed = await sealMeta(this.keys!, place, 1, describe);
+      const fields = { dataToken: token, meta: { data: { ...(data), sealed } } };
+      await this.command('/data-token/update-data', fields, { signal });
+      return true;
+    } catch (error) {
+      if (error instanceof Refused || error instanceof Unreachable) return false;
+      throw error;
+    }
   }
 
   /** Small payloads inline, in one call that can be repeated; others by the upload URL, in a stream that cannot. */
@@ -582,7 +707,7 @@ export class Session {
     const until = Date.now() + LOST_MS;
     for (;;) {
       try {
-        const [item] = (await this.list({ token }, {}, signal)).items;
+        const [item] = (await this.listPlain({ token }, {}, signal)).items;
         if (item?.status !== 'temporary') return item !== undefined;
       } catch (error) {
         if (!(error instanceof Unreachable)) throw error;
@@ -655,6 +780,28 @@ export class Session {
       }
     }
   }
+}
+
+/** The description as the sections that the server knows. */
+function plainSections({ fileName, extension, size, path, type, fields }: SealedMeta): Fields {
+  const file = { fileName, extension, size, path };
+  const data = { type, ...fields };
+  const given = (section: object) => Object.values(section).some((value) => value !== undefined);
+  return { ...(given(file) ? { file } : {}), ...(given(data) ? { data } : {}) };
+}
+
+/** As the server filters: exact, a trailing `*` in the file name makes a prefix of it. */
+function isDescribed(
+  { sealed, meta }: ListedToken,
+  { fileName, extension, type }: Pick<TokenFilters, 'fileName' | 'extension' | 'type'>,
+): boolean {
+  const name = sealed?.fileName ?? meta.file?.fileName;
+  const named = fileName?.endsWith('*') ? name?.startsWith(fileName.slice(0, -1)) === true : name === fileName;
+  return (
+    (fileName === undefined || named) &&
+    (extension === undefined || (sealed?.extension ?? meta.file?.extension) === extension) &&
+    (type === undefined || (sealed?.type ?? meta.data?.['type']) === type)
+  );
 }
 
 function statusPath(commandId: string): string {
