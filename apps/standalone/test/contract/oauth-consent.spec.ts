@@ -52,6 +52,8 @@ test.each([
   expect(await request(nonce)).toBe(id);
   phone.vote(ballot, vote);
   expect(await outcome(id)).toMatchObject({ status, reason });
+  // The repeat started nothing: no second vote.
+  expect(phone.count('ballot.issued')).toBe(ballots + 1);
   const answer = await application.call(path, { id, nonce });
   if (vote === 'yes') expect(answer.status).toBe(200);
   else expect([answer.status, answer.body.code]).toEqual([422, 'oauth.authorization_denied']);
