@@ -1,7 +1,19 @@
 import type { CommandAccepted, PolicyEvent } from '@symbolon/contracts';
 import { type KeyStore, uuid5, uuid7 } from '@symbolon/crypto';
 import { MemoryEventStore } from '@symbolon/event-store';
-import { type Actor, ManualClock, type Personal, Streams, system } from '@symbolon/kernel';
+import {
+  type Actor,
+  type Appended,
+  type Draft,
+  type Expected,
+  type Guard,
+  type Guarded,
+  ManualClock,
+  type Meta,
+  type Personal,
+  Streams,
+  system,
+} from '@symbolon/kernel';
 import type { Caller } from './caller';
 import { Commands } from './commands';
 
@@ -19,9 +31,16 @@ class CountingStore extends MemoryEventStore {
     return this.keepsGuards;
   }
 
-  override append(...given: Parameters<MemoryEventStore['append']>) {
-    this.appends.push(given[0]);
-    return super.append(...given);
+  // Whoever asks without a guard gets no `guarded`, whoever asks with one may: both are told here.
+  override async append(
+    stream: string,
+    expected: Expected,
+    events: readonly Draft[],
+    meta: Meta,
+    guard?: Guard,
+  ): Promise<Appended & Guarded> {
+    this.appends.push(stream);
+    return (await super.append(stream, expected, events, meta, guard)) as Appended & Guarded;
   }
 
   override read(stream: string, from?: bigint) {
@@ -146,10 +165,10 @@ describe('what an active policy names', () => {
   test('is held where the policies never stand still', async () => {
     await change(registered('p', 'data_token.deleted'));
     const append = store.append.bind(store);
-    store.append = (async (...given: Parameters<MemoryEventStore['append']>) => {
+    store.append = async (...given: Parameters<CountingStore['append']>) => {
       if (given[0].startsWith('command-')) await change(activated('p'));
       return append(...given);
-    }) as typeof store.append;
+    };
     expect((await submitted(here)).held).toEqual({ policyEventId: operation, profileId: ada, revision: null });
   });
 

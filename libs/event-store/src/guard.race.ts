@@ -77,7 +77,7 @@ describe('guarded appends of the Postgres log under a race', () => {
     const store = (n: number) => stores[n % stores.length]!;
     const crossed = (n: number) => {
       const [stream, other] = n % 2 === 0 ? ['left-1', 'right-1'] : ['right-1', 'left-1'];
-      return store(n).append(stream!, 'any', [draft()], meta, { stream: other!, revision: 'none' });
+      return store(n).append(stream, 'any', [draft()], meta, { stream: other, revision: 'none' });
     };
     const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => crossed(n)));
     const written = answers.filter(({ status }) => status === 'appended');

@@ -501,6 +501,13 @@ describe('what cannot be evaluated is rejected:', () => {
   });
 });
 
+test('a batch that an activation has overtaken is rejected', async () => {
+  await policy({ policyTemplateId: 'data_access', applyingEventIds: ['data_token.data_requested'] });
+  const input = { begunAt: '2026-02-21T15:33:44.123+00:00', sealed: false, items: [{ tokenId: uuid7() }] };
+  const commandId = await submit('data-token/batch-request', input, { operation: 'data_token.data_requested' });
+  expect(await ended(commandId)).toMatchObject({ status: 'rejected', reason: 'policy.asks_each' });
+});
+
 describe('the keys of a configuration', () => {
   const data = {
     policyTemplateId: 'data_change',

@@ -158,6 +158,8 @@ export class Evaluation {
   /** Null for operations that concern no token that is there already. */
   private async tokenOf({ policyEventId, input, profileId }: Held): Promise<TokenFacts | null> {
     if (policyEvents[policyEventId].category !== 'data' || policyEventId === 'data_token.space_reserved') return null;
+    // A vote is about one token. Batches are refused before; this one was overtaken by an activation.
+    if (Array.isArray(input['items'])) throw new Denied('policy.asks_each');
     const tokenId = textOf(input['tokenId']);
     const found = tokenId === null ? null : await readToken(this.store, this.boxes, tokenId, profileId);
     if (!found) throw new Denied('data_token.not_found');
