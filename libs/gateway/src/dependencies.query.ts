@@ -26,17 +26,17 @@ export class Dependencies {
       answers(() => this.parcels.check()),
       this.neighbours(),
     ]);
+    return { database, 'event-store': eventStore, 'parcel-store': parcelStore, ...neighbours };
+  }
+
+  /** With what only some calls need: without it a process is still ready to serve the others. */
+  async all(): Promise<Record<string, boolean>> {
     const further = [...this.registry.contents().dependencies].map(async ([name, check]) => [
       name,
       await answers(check),
     ]);
-    return {
-      database,
-      'event-store': eventStore,
-      'parcel-store': parcelStore,
-      ...Object.fromEntries(await Promise.all(further)),
-      ...neighbours,
-    };
+    const [up, found] = await Promise.all([this.up(), Promise.all(further)]);
+    return { ...up, ...Object.fromEntries(found) };
   }
 }
 

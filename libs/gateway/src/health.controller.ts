@@ -20,8 +20,8 @@ export class HealthController {
     aliases: ['/utility/check-server-health'],
     access: 'none',
   })
-  health(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
-    return this.report(reply);
+  async health(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+    return this.report(reply, await this.dependencies.all());
   }
 
   @Endpoint({ name: 'Liveness', group: 'Utility', verb: 'GET', path: '/health/live', access: 'none' })
@@ -30,12 +30,11 @@ export class HealthController {
   }
 
   @Endpoint({ name: 'Readiness', group: 'Utility', verb: 'GET', path: '/health/ready', access: 'none' })
-  ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
-    return this.report(reply, { server: this.readiness.ready });
+  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+    return this.report(reply, { ...(await this.dependencies.up()), server: this.readiness.ready });
   }
 
-  private async report(reply: FastifyReply, more: Record<string, boolean> = {}): Promise<object> {
-    const up = { ...(await this.dependencies.up()), ...more };
+  private report(reply: FastifyReply, up: Readonly<Record<string, boolean>>): object {
     if (Object.values(up).every(Boolean)) return { status: 'ok' };
     void reply.code(503).header('retry-after', '2');
     return {

@@ -285,6 +285,7 @@ describe('while RabbitMQ is away', () => {
     await broker.halt();
     await eventually(async () => (await server.get('/health')).status === 503);
     expect((await server.get('/health')).body).toMatchObject({ status: 'degraded', checks: { rabbitmq: 'down' } });
+    expect((await server.get('/health/ready')).status).toBe(200);
     const count = async () => (await server.database.pool.query('select count(*) from es.event')).rows[0].count;
     const before = await count();
     for (const [index, call] of [...calls, synchronize].entries()) {
