@@ -51,7 +51,9 @@ async function reserve(): Promise<string> {
   return body.commandId;
 }
 const status = (commandId: string, wait?: number) =>
-  server.get(`/request-status/${commandId}`, { token: ada.token, wait }).then(({ body }) => body);
+  server
+    .get(`/request-status/${commandId}`, { token: ada.token, ...(wait === undefined ? {} : { wait }) })
+    .then(({ body }) => body);
 const ended = (commandId: string) => status(commandId, 25);
 const pool = async (poolId: string) =>
   (await server.get(`/voting/check-pool-status/${poolId}`, { token: ada.token })).body;
