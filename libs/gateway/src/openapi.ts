@@ -58,6 +58,7 @@ const schemas = {
       command_status: { enum: [1, 2, 3] },
       reason: { enum: [...Object.keys(reasons), null] },
       body: { oneOf: [{ type: 'object' }, { type: 'null' }] },
+      poolId: { ...uuid, description: 'Once a poll was opened for the command: the one still open, else the last' },
       createdAt: time,
       updatedAt: time,
     },

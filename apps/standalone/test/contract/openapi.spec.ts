@@ -39,6 +39,15 @@ const rows: Record<number, readonly string[]> = {
   22: ['get /dptcab/public-key', 'get /public-key/retrieve-cab-public-key'],
   26: ['post /', 'post /upstream', 'put /', 'put /upstream'],
   28: ['get /', 'get /downstream'],
+  59: ['get /policy/list-policy-templates'],
+  60: ['post /policy/register'],
+  61: ['get /policy/list-active-policies'],
+  62: ['get /policy/list-inactive-policies'],
+  63: ['post /policy/activate'],
+  64: ['post /policy/deactivate'],
+  65: ['post /policy/delete'],
+  66: ['get /policy/list-registered-policies'],
+  67: ['get /policy/retrieve-policy/{nameOrId}'],
 };
 const beyond = [
   '/.well-known/jwks.json',
