@@ -9,7 +9,9 @@ import { AgentRun, buildPrograms, ServerProcess, temporaryFolder, until } from '
  * there, and after a synchronization everybody holds all of it. `SYMBOLON_TEST_TOKENS` sets how many tokens.
  */
 const size = Number(process.env['SYMBOLON_TEST_TOKENS'] ?? 150);
-const writers = 16;
+const writers = size >= 1000 ? 8 : 16;
+/** Many go in batches. */
+const perCall = size >= 1000 ? 50 : 1;
 jest.setTimeout(120_000 + size * 300);
 
 interface Agent {
@@ -87,6 +89,43 @@ async function read({ token: dataToken, bytes }: Kept): Promise<void> {
   if (!got.equals(bytes)) throw new Error('other bytes than those that were handed in');
 }
 
+/** Commands that take longer than a call may wait. */
+async function finished(path: string, fields: object): Promise<any> {
+  const { status, body } = await server.call('POST', path, fields, token, { prefer: 'wait=30' });
+  if (status !== 200 && status !== 202) throw new Error(`${path} ended as ${status} ${JSON.stringify(body)}`);
+  const end = await until(async () => {
+    const told = await server.call('GET', `/request-status/${body.commandId}`, undefined, token, { prefer: 'wait=10' });
+    return told.status === 200 && told.body;
+  }, 60 + size);
+  if (end.status !== 'succeeded') throw new Error(`${path} ended as ${end.reason}`);
+  return end;
+}
+
+async function writeMany(count: number): Promise<Kept[]> {
+  const all = [await write()];
+  const values = Array.from({ length: count - 1 }, () => randomBytes(1 + randomInt(2_000)));
+  if (values.length === 0) return all;
+  const items = values.map((bytes) => ({ data: bytes.toString('base64') }));
+  const { body } = await finished('/data-token/batch', { context: 'many', items });
+  for (const [index, bytes] of values.entries()) {
+    const { status, token: dataToken } = body.items[index];
+    if (status !== 'succeeded') throw new Error(`a value ended as ${JSON.stringify(body.items[index])}`);
+    all.push({ token: dataToken, bytes });
+  }
+  return all;
+}
+
+async function readMany(some: readonly Kept[]): Promise<void> {
+  if (some.length === 1) return read(some[0]!);
+  const { body } = await finished('/data-token/batch-request', { tokens: some.map((one) => one.token) });
+  for (const [index, { bytes }] of some.entries()) {
+    const { status, downloadUrl } = body.items[index];
+    if (status !== 'succeeded') throw new Error(`a request ended as ${JSON.stringify(body.items[index])}`);
+    const got = Buffer.from(await (await fetch(downloadUrl)).arrayBuffer());
+    if (!got.equals(bytes)) throw new Error('other bytes than those that were handed in');
+  }
+}
+
 async function inParallel(times: number, act: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
   const worker = async () => {
@@ -96,15 +135,8 @@ async function inParallel(times: number, act: (index: number) => Promise<void>):
 }
 
 async function synchronize({ deviceIdentifier }: Agent): Promise<{ commandId: string; result: unknown }> {
-  const { body } = await server.call('POST', '/storage/synchronize', { deviceIdentifier }, token);
-  const end = await until(async () => {
-    const status = await server.call('GET', `/request-status/${body.commandId}`, undefined, token, {
-      prefer: 'wait=5',
-    });
-    return status.status === 200 && status.body;
-  }, 60 + size);
-  if (end.status !== 'succeeded') throw new Error(`synchronizing ended as ${end.reason}`);
-  return { commandId: body.commandId, result: end.body };
+  const { commandId, body } = await finished('/storage/synchronize', { deviceIdentifier });
+  return { commandId, result: body };
 }
 
 const copied = async (commandId: string): Promise<number> => {
@@ -134,12 +166,12 @@ test('every acknowledged token outlives that agents come and go, and all agents 
   ];
   let trouble: Promise<void> = Promise.resolve();
   const started = Date.now();
-  await inParallel(size, async (index) => {
-    while (events[0] && index >= events[0].at * size) {
+  await inParallel(size / perCall, async (index) => {
+    while (events[0] && index * perCall >= events[0].at * size) {
       const { act } = events.shift()!;
       trouble = trouble.then(act);
     }
-    kept.push(await write());
+    kept.push(...(await writeMany(perCall)));
     if (index % 4 === 0) await read(kept[randomInt(kept.length)]!);
   });
   await trouble;
@@ -164,7 +196,7 @@ test('every acknowledged token outlives that agents come and go, and all agents 
   // Any two of them are enough to give back all of it.
   await Promise.all(agents.slice(0, 3).map(({ run }) => run.kill('SIGKILL')));
   const reading = Date.now();
-  await inParallel(size, (index) => read(kept[index]!));
+  await inParallel(size / perCall, (index) => readMany(kept.slice(index * perCall, (index + 1) * perCall)));
   const seconds = (from: number, to: number) => ((to - from) / 1000).toFixed(1);
   if (process.env['SYMBOLON_TEST_TOKENS'])
     process.stdout.write(
