@@ -25,11 +25,18 @@ const fields: Record<string, readonly [clear: string, personal?: string, bookkee
   'command.succeeded': ['commandId', 'result'],
   'command.rejected': ['commandId reason'],
   'access.denied': ['profileId method path code'],
+  'profile.qr_token_generated': ['profileId qrTokenHash expiresAt', '', 'tokenId'],
+  'profile.qr_token_used': ['profileId commandId'],
+  'profile.deleted': ['profileId', '', 'usernameHash'],
   'data_token.space_reserved': ['tokenId profileId tokenHash expiresAt', 'context meta'],
   'data_token.stream_auth_issued': ['tokenId authHash expiresAt'],
   'data_token.stream_received': ['tokenId size sha256'],
   'data_token.data_exchanged': ['tokenId version size sha256 via dataKey', '', 'profileId sealedSize'],
   'data_token.made_permanent': ['tokenId version deviceIdentifier', '', 'size'],
+  'data_token.data_replaced': ['tokenId version size sha256 dataKey', 'changes', 'profileId sealedSize'],
+  'data_token.version_confirmed': ['tokenId version', '', 'profileId size deviceIdentifier'],
+  'data_token.meta_updated': ['tokenId', '', 'profileId version'],
+  'data_token.data_meta_configured': ['tokenId', 'data'],
   'data_token.data_requested': [
     'tokenId requestId sealedStream',
     '',
@@ -83,6 +90,8 @@ let server: TestServer;
 let ada: TestProfile;
 let device: TestDevice;
 let events: readonly Stored[];
+/** The profile whose account is deleted. */
+let gone: string;
 /** Everything of this life that no event may hold, sealed or not. */
 const secrets = new Map<string, string>([['password', password]]);
 const context = 'a context that is private';
@@ -130,6 +139,8 @@ async function live(eve: TestProfile): Promise<void> {
   await server.done('/data-token/configure-information-security-risk-meta', { token: small.token, ...risk }, ada.token);
   const json = { token: small.token, fileName: 'a', extension: 'b', context };
   await server.post('/data-token/configure-file-meta', { json, token: ada.token });
+  await server.done('/data-token/update-data', { token: large.token, data: inline }, ada.token);
+  await server.done('/data-token/update-data', { token: small.token, meta: { data: { type: 't' } } }, ada.token);
   await server.done('/data-token/delete-data', { token: small.token }, ada.token);
   await server.post('/data-token/delete-data', { json: { token: small.token }, token: ada.token, wait: 30 });
   device.say('storage.delete_ack', {}, null, { sig: '00'.repeat(64) });
@@ -151,8 +162,19 @@ async function live(eve: TestProfile): Promise<void> {
   const other = await server.done('/device/request-unique-identifier', { deviceName: 'x' }, ada.token);
   await server.done('/device/reject-device', { deviceIdentifier: other.body.deviceIdentifier }, ada.token);
   await grant();
+  await leave();
   const acknowledged = `select 1 from es.event where type = 'storage.delete_acknowledged'`;
   while ((await server.database.pool.query(acknowledged)).rowCount === 0) await new Promise(setImmediate);
+}
+
+/** A sign-in by QR token, and the end of an account. */
+async function leave(): Promise<void> {
+  const { token, profileId } = await server.profile();
+  gone = profileId;
+  const { qrToken } = (await server.post('/profile/generate-token-qr', { token })).body;
+  const { body } = await server.post('/profile/reauthorize-authorization-token', { json: { ttl: 60, qrToken } });
+  secrets.set('QR token', qrToken).set('authorization by QR token', body.authorizationToken);
+  await server.done('/profile/delete-account', { password }, token);
 }
 
 /** An application from its registration to the end of all that it was granted. */
@@ -199,8 +221,13 @@ async function read(): Promise<Stored[]> {
 /** A part of a command, such as the profile of a new device, ends without a result of its own. */
 const isPart = ({ meta }: Stored) =>
   events.some(({ data, stream }) => stream === `command-${meta.commandId}` && typeof data['partOf'] === 'string');
+/** A command of the account that was deleted: its boxes are tombstones. */
+const isErased = ({ stream }: Stored) =>
+  events.some(
+    (event) => event.stream === stream && event.type === 'command.accepted' && event.data['profileId'] === gone,
+  );
 const named = (type: string) =>
-  events.filter((event) => event.type === type && !(type === 'command.succeeded' && isPart(event)));
+  events.filter((event) => event.type === type && !(type === 'command.succeeded' && isPart(event)) && !isErased(event));
 const words = (text = '') => text.split(' ').filter(Boolean);
 
 test.each(Object.entries(fields))(

@@ -172,4 +172,50 @@ describe('listing tokens and configuring their meta', () => {
     expect(foreign.body).toMatchObject({ status: 'rejected', reason: 'data_token.not_found' });
     expect((await server.post(path, { token: ada.token, json: { token: tokens[1], label: '' } })).status).toBe(422);
   });
+
+  test('counts and pages far from the first are those of the rows, whatever is permanent', async () => {
+    const grace = await server.profile();
+    const { pool } = server.database;
+    await pool.query(
+      `insert into token_vault.token (token_id, profile_id, status, writing, version, context_index, created_at, updated_at, expires_at)
+       select gen_random_uuid(), $1, case when n % 7 = 0 then 'temporary' when n % 11 = 0 then 'deleted' else 'permanent' end,
+              false, 1, array['c' || n % 3], now() - (n * n % 4001) * interval '97.3 s', now(), now() + interval '1 hour'
+         from generate_series(1, 4000) n`,
+      [grace.profileId],
+    );
+    // What changes afterwards counts as well.
+    await pool.query(
+      `update token_vault.token set status = 'permanent' where profile_id = $1 and status = 'temporary' and version % 2 = 1 and created_at > now() - interval '2 days'`,
+      [grace.profileId],
+    );
+    await pool.query(
+      `update token_vault.token set status = 'deleted', context_index = '{}' where profile_id = $1 and context_index = '{c2}' and status = 'permanent'`,
+      [grace.profileId],
+    );
+    const { rows: listed } = await pool.query(
+      `select created_at from token_vault.token where profile_id = $1 and status <> 'deleted' order by created_at desc, token_id desc`,
+      [grace.profileId],
+    );
+    const { rows: counted } = await pool.query(
+      `select value, n::int from token_vault.token_count where profile_id = $1 and n > 0
+       except select v, count(*)::int from token_vault.token t, token_vault.counted_values(t) v
+               where profile_id = $1 and status = 'permanent' group by v`,
+      [grace.profileId],
+    );
+    expect(counted).toEqual([]);
+    expect(listed.length).toBeGreaterThan(2100);
+    for (const page of [1, 20, 21, 22, 23, Math.ceil(listed.length / 100), Math.ceil(listed.length / 100) + 1]) {
+      const { body } = await list({ page: String(page), perPage: '100' }, grace);
+      expect(body.meta.count).toBe(listed.length);
+      expect(body.items.map(({ createdAt }: { createdAt: string }) => Date.parse(createdAt))).toEqual(
+        listed.slice((page - 1) * 100, page * 100).map((row) => Math.floor(+row.created_at / 1000) * 1000),
+      );
+    }
+    const { body } = await list({ 'filters[status]': 'permanent', page: '21', perPage: '100' }, grace);
+    const permanent = await pool.query(
+      `select count(*)::int as n from token_vault.token where profile_id = $1 and status = 'permanent'`,
+      [grace.profileId],
+    );
+    expect(body.meta.count).toBe(permanent.rows[0].n);
+  });
 });
