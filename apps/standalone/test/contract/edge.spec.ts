@@ -168,10 +168,7 @@ describe('1 Health, and what lies beyond the menu', () => {
     const rows = Object.values<any>(body.paths).flatMap((verbs) =>
       Object.values<any>(verbs).map((op) => op['x-symbolon-row']),
     );
-    const served = [
-      1, 2, 3, 4, 5, 6, 8, 9, 10, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 33, 35, 36, 37, 39, 40, 41, 43,
-      44,
-    ];
+    const served = [...Array.from({ length: 67 }, (_, index) => index + 1), 86, 87];
     expect([...new Set(rows.filter(Boolean))].sort((a, b) => a - b)).toEqual(served);
   });
 
