@@ -105,7 +105,7 @@ beforeAll(async () => {
   await device.connect();
   await live(eve);
   events = await read();
-});
+}, 120_000);
 
 afterAll(async () => {
   await device.leave();
