@@ -1,5 +1,5 @@
 // npm run bench: measures what docs/benchmarks.md shows. Starts everything itself, on loopback and in temporary folders.
-// Usage: npm run bench [-- NAME…]   NAME: appends, commands, exchange, batch, million, votes, file, start. Without names: all, and the page is written.
+// Usage: npm run bench [-- NAME…]   NAME: appends, commands, exchange, batch, million, votes, login, file, start. Without names: all, and the page is written.
 // SYMBOLON_BENCH_PROFILE=DIR has server and device leave processor profiles there.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';

@@ -11,6 +11,7 @@ import type { FileAnswer, FileTask } from './file-load';
 import { type Measured, median, rate } from './figures';
 import type { HttpTask } from './http-load';
 import { batch } from './batch';
+import { login } from './login';
 import { million } from './million';
 import { Part } from './part';
 import { cpuOf, cpuOfFamily, forgetPeak, memoryOf } from './processes';
@@ -332,7 +333,7 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-const benchmarks = { appends, commands, exchange, batch, million, votes, file, start };
+const benchmarks = { appends, commands, exchange, batch, million, votes, login, file, start };
 
 async function main(names: readonly string[]): Promise<number> {
   const all = Object.keys(benchmarks);
