@@ -1,4 +1,4 @@
-import { randomBytes, sha256Hex } from '@symbolon/crypto';
+import { randomBytes, sameSecret, sha256Hex } from '@symbolon/crypto';
 import { Unavailable } from '@symbolon/kernel';
 import type { RabbitMqSettings } from '@symbolon/settings';
 import { deliveryLimit, deviceOfQueue, topology } from './rabbitmq-topology';
@@ -182,7 +182,8 @@ function hashOf(password: string, salt: Buffer = randomBytes(saltBytes)): string
 }
 
 function fits({ password_hash: hash, hashing_algorithm: algorithm }: User, password: string): boolean {
-  return algorithm === hashing && hashOf(password, Buffer.from(hash, 'base64').subarray(0, saltBytes)) === hash;
+  const salt = Buffer.from(hash, 'base64').subarray(0, saltBytes);
+  return algorithm === hashing && sameSecret(hashOf(password, salt), hash);
 }
 
 function agrees<T extends object>(given: object | undefined, wanted: T): boolean {
