@@ -296,11 +296,11 @@ function parcelPlaceOf(reader: SettingsReader): ParcelPlace {
     secret: 'whole',
     read: (text) => new Secret(text),
   });
-  if ((accessKeyId === null) !== (secretAccessKey === null))
+  const credentials = accessKeyId !== null && secretAccessKey ? { accessKeyId, secretAccessKey } : null;
+  if (!credentials && (accessKeyId !== null || secretAccessKey))
     reader.refuse('SYMBOLON_S3_ACCESS_KEY_ID and SYMBOLON_S3_SECRET_ACCESS_KEY must be set together.');
   if (kind === 's3' && reader.isUnset('SYMBOLON_S3_BUCKET'))
     reader.refuse('SYMBOLON_S3_BUCKET must be set where SYMBOLON_PARCEL_STORE is s3, such as vault-parcels.');
   if (kind !== 's3' || !place) return { kind: kind === 's3' ? 'file' : kind };
-  const credentials = accessKeyId !== null && secretAccessKey ? { accessKeyId, secretAccessKey } : null;
   return { kind, ...place, endpoint, region, credentials };
 }

@@ -33,12 +33,13 @@ describe('W9: the sources', () => {
       .filter((pair) => secret.test(pair) && !harmless.test(pair))
       .map((pair) => `${path}: ${pair}`);
 
-  /** Two fields of one request, and keyed hashes that nobody can aim at. */
+  /** Two fields of one request, keyed hashes that nobody can aim at, and a count of changes. */
   const known = [
     'apps/cli/src/terminal.ts: variable)) !== secret)',
     'libs/identity/src/change-password/change-password.controller.ts: (newPassword === currentPassword)',
     'libs/identity/src/profile/password-rules.ts: normalisedUsername(password) === normalisedUsername(username))',
     'libs/projection/src/row-change.ts: signature) !== signature)',
+    'libs/token-vault/src/update-data/update-data.decide.ts: now.fileChanges !== token.fileChanges)',
   ];
 
   test('compare no secret with ===', () => {
