@@ -46,7 +46,11 @@ const schemas = {
   CommandAccepted: {
     type: 'object',
     required: ['commandId', 'status'],
-    properties: { commandId: uuid, status: { enum: ['started'] } },
+    properties: {
+      commandId: uuid,
+      status: { enum: ['started'] },
+      poolId: { ...uuid, description: 'Of the poll that the command opens (84, 86)' },
+    },
   },
   CommandStatus: {
     type: 'object',
