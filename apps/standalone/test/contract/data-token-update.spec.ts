@@ -134,9 +134,10 @@ describe('32 Update data token', () => {
 
   test('one write at a time', async () => {
     const token = await stored();
+    const usual = device.behaviour['storage.write']!;
     const { envelope, content } = await new Promise<any>((resolve) => {
       device.behaviour['storage.write'] = (taken) => {
-        delete device.behaviour['storage.write'];
+        device.behaviour['storage.write'] = usual;
         resolve(taken);
       };
       void server.post(updatePath, { json: { token, data }, token: ada.token });
