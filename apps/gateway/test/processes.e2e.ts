@@ -109,6 +109,38 @@ test('a call that waits is answered before the channel hears of its end', async 
   await socket.close();
 });
 
+test('a policy holds a command, a device votes, and each of it happens in a process of its own', async () => {
+  const voter = await parts.profile();
+  const { token } = voter;
+  const authenticator = await TestDevice.of(parts, voter, { storage: false });
+  const { deviceIdentifier } = authenticator;
+  await parts.done('/verified-authenticator/register', { deviceIdentifier }, token);
+  await authenticator.connect();
+  const list = await parts.get('/verified-authenticator/list-verified-authenticators', { token });
+  expect([list.status, list.body.items]).toEqual([200, [expect.objectContaining({ deviceIdentifier, online: true })]]);
+
+  const rules = { name: 'rules', timeLimit: 60, strategy: 'unanimous' };
+  await parts.done('/verified-authenticator/voting-configuration/register', rules, token);
+  const policy = {
+    policyTemplateId: 'data_change',
+    applyingEventIds: ['data_token.space_reserved'],
+    votingConfigurationId: 'rules',
+  };
+  const { body } = await parts.done('/policy/register', policy, token);
+  await parts.done('/policy/activate', { policyId: body.id }, token);
+
+  const socket = await TestSocket.join(parts.url, token, { progress: true });
+  const held = await parts.post('/data-token/reserve-token-space', { token, json: { context: 'held' } });
+  const { commandId } = held.body;
+  await socket.until(({ data }) => data?.id === commandId && data.body === 'pending_vote');
+  authenticator.vote(await authenticator.got('ballot.issued'), 'yes');
+  await socket.until(({ data }) => data?.id === commandId && data.command_status === 2);
+  const { body: status } = await parts.get(`/request-status/${commandId}`, { token });
+  expect(status).toMatchObject({ status: 'succeeded', poolId: expect.any(String) });
+  await socket.close();
+  await authenticator.leave();
+});
+
 test('credentials do not pass the gateway where nobody needs them, nor an assertion from outside', async () => {
   const { token } = owner;
   const direct = (service: (typeof services)[number], path: string, headers: Record<string, string>) =>
@@ -118,6 +150,8 @@ test('credentials do not pass the gateway where nobody needs them, nor an assert
   expect(await direct('token-vault', '/data-token/list-data-tokens', { authorization: `Bearer ${token}` })).toBe(401);
   expect(await direct('identity', '/.well-known/jwks.json', {})).toBe(401);
   expect(await direct('identity', '/profile/retrieve-profile-id', { 'x-symbolon-assertion': 'e30.e30.e30' })).toBe(401);
+  expect(await direct('device-router', `/service/presence?devices=${owner.profileId}`, {})).toBe(401);
+  expect((await parts.get('/service/presence', { token })).status).toBe(404);
   const upgrade = new WebSocket(`${parts.direct('device-router').replace('http', 'ws')}/device-channel`, [
     'symbolon.device.v1',
   ]);

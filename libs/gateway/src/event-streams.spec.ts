@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Sessions } from '@symbolon/http';
 import { ManualClock } from '@symbolon/kernel';
 import type { Channel, ChannelHub } from './channel-hub';
 import { EventStreams } from './event-streams';
@@ -28,7 +27,7 @@ let response: ServerResponse;
 let client: IncomingMessage;
 const channels = new Channels();
 const sessions = { find: () => Promise.resolve(session) };
-const streams = new EventStreams(channels as unknown as ChannelHub, sessions as Sessions, new ManualClock(0));
+const streams = new EventStreams(channels as unknown as ChannelHub, sessions, new ManualClock(0));
 
 beforeAll(async () => {
   server = createServer((_, answer) => {

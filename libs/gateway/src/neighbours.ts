@@ -9,7 +9,7 @@ import {
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import type { Commands } from '@symbolon/command-log';
-import { assertionHeader, Problem, problemType, unavailable } from '@symbolon/http';
+import { assertionHeader, discard, Problem, problemType, unavailable } from '@symbolon/http';
 import type { Logger } from '@symbolon/observe';
 import { type ServiceAddresses, type ServiceName, serviceNames } from '@symbolon/settings';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -34,6 +34,8 @@ const ownAnswer = /^(access-control-|ratelimit|vary$|date$|connection$|keep-aliv
  */
 export class Neighbours {
   private readonly agent = new Agent({ keepAlive: true, maxFreeSockets: 256 });
+  /** For what must not meet a connection that is just being closed: whether it was done could not be said. */
+  private readonly once = new Agent({ keepAlive: false });
   private readonly channels = new Set<Duplex>();
 
   constructor(
@@ -52,35 +54,43 @@ export class Neighbours {
     const reading = incoming.method === 'GET' || incoming.method === 'HEAD';
     if (!reading) this.answers.set(id, new Promise((resolve) => response.once('close', resolve)));
 
-    const outgoing = call({
-      agent: this.agent,
+    const options = {
       host,
       port,
       method: incoming.method,
       path: incoming.url,
       headers: { ...headersFor(incoming, service), [assertionHeader]: assertion },
-    });
-    const connection = reached(outgoing);
+    };
+    let outgoing = call({ ...options, agent: reading ? this.agent : this.once });
+    let connection = reached(outgoing);
     let answered = false;
-    outgoing.once('response', (answer) => {
+    const answer = (given: IncomingMessage): void => {
       answered = true;
-      const commandId = answer.headers['x-dpt-cab-id'];
+      const commandId = given.headers['x-dpt-cab-id'];
       const pending = this.answers.get(id);
       if (commandId !== id) this.answers.delete(id);
       if (pending && typeof commandId === 'string' && commandId !== id) this.answers.set(commandId, pending);
-      response.writeHead(answer.statusCode ?? 500, { ...told, ...headersOf(answer) });
+      response.writeHead(given.statusCode ?? 500, { ...told, ...headersOf(given) });
       // A body that breaks off must break off for the client as well.
-      pipeline(answer, response, () => undefined);
-    });
-    outgoing.on('error', (error: NodeJS.ErrnoException) => {
+      pipeline(given, response, () => undefined);
+    };
+    const fail = (error: NodeJS.ErrnoException): void => {
       if (answered) return this.cut(incoming, response, outgoing);
+      if (reading && outgoing.reusedSocket && !response.destroyed) {
+        // The service closed the connection while it lay idle.
+        outgoing = call({ ...options, agent: this.once });
+        connection = reached(outgoing);
+        outgoing.once('response', answer).on('error', fail).end();
+        return;
+      }
       this.answers.delete(id);
       const nothingDone = reading || !connection.made;
       this.log.warn({ service, code: error.code }, 'a service cannot be reached');
       sendRaw(response, nothingDone ? unavailable() : new Problem(500, 'internal_error'), told);
       incoming.unpipe(outgoing);
-      incoming.resume();
-    });
+      discard(incoming);
+    };
+    outgoing.once('response', answer).on('error', fail);
     response.once('close', () => {
       if (!response.writableFinished) outgoing.destroy();
     });
@@ -127,6 +137,7 @@ export class Neighbours {
   close(): void {
     for (const socket of this.channels) socket.destroy();
     this.agent.destroy();
+    this.once.destroy();
   }
 
   /** The service has answered and does not want the rest of the request. */

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Commands } from '@symbolon/command-log';
 import { Assertions, KeyStore } from '@symbolon/crypto';
-import { assertedFor, claimsOf, edgeAdapter, installEdge, installService } from '@symbolon/http';
+import { assertedFor, claimsOf, edgeAdapter, endpointsOf, installEdge, installService } from '@symbolon/http';
 import { Clock, EventStore } from '@symbolon/kernel';
 import { Logger } from '@symbolon/observe';
 import { PlatformModule, type PlatformOptions, Registry, type UpgradeHandler } from '@symbolon/platform';
@@ -15,12 +15,13 @@ import { ApiDocument } from './api-pages.controller';
 import { CallRoutes } from './call-routes';
 import { Connections } from './connections';
 import { Dependencies } from './dependencies.query';
+import { HealthController } from './health.controller';
 import { GatewayModule } from './gateway.module';
 import { Neighbours } from './neighbours';
 import { describeApi } from './openapi';
+import { Questions } from './questions';
 import { Readiness } from './readiness';
 import { ServiceModule } from './service.module';
-import { gatewayName, serviceRoutes } from './service-routes';
 
 export interface ServeOptions extends PlatformOptions {
   /** The contexts of this process. */
@@ -85,11 +86,17 @@ async function serveClients(options: ServeOptions, part: 'whole' | 'gateway'): P
 async function serveGateway(options: ServeOptions, name: ServiceName): Promise<Served> {
   const { settings } = options;
   const { app, log, assertions } = await create(options, ServiceModule);
-  const open = [...serviceRoutes(app)].filter(([, service]) => service === gatewayName).map(([route]) => pathOf(route));
-  installService(app, { name, assertions, open: new Set(open) }, log);
+  const questions = new Questions(settings.services, assertions);
+  const registry = app.get(Registry);
+  if (name !== 'device-router') {
+    registry.presence(questions.seen);
+    if (settings.rabbitmq) registry.carriers(questions.carriers);
+  }
+  const probes = endpointsOf(HealthController).flatMap(({ path, aliases = [] }) => [path, ...aliases]);
+  installService(app, { name, assertions, open: new Set(probes) }, log);
   await app.init();
   await app.get(ProjectionRunner).passedHere(await app.get(EventStore).tail());
-  const local = app.get(Registry).contents().upgrades;
+  const local = registry.contents().upgrades;
   return listen(app, settings.serviceListen ?? settings.services[name], {
     upgrade: (path) => {
       const handler = local.get(path);
@@ -99,6 +106,7 @@ async function serveGateway(options: ServeOptions, name: ServiceName): Promise<S
         socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       };
     },
+    closing: () => questions.close(),
   });
 }
 
@@ -152,8 +160,4 @@ function upgradesOf(find: (path: string) => UpgradeHandler | undefined, readines
     const status = handler ? '503 Service Unavailable' : '404 Not Found';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   };
-}
-
-function pathOf(route: string): string {
-  return route.slice(route.indexOf(' ') + 1);
 }

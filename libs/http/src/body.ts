@@ -90,21 +90,54 @@ function mediaType(request: FastifyRequest): string {
 }
 
 async function refuseUnlessEmpty(payload: Readable): Promise<object> {
-  for await (const chunk of payload) {
-    if ((chunk as Buffer).length > 0) throw new Problem(415, 'unsupported_media_type');
+  for await (const chunk of kept(payload)) {
+    if (chunk.length === 0) continue;
+    discard(payload);
+    throw new Problem(415, 'unsupported_media_type');
   }
   return {};
 }
 
+/** The chunks of a request that is not destroyed with the loop over them: it still has to be answered. */
+function kept(payload: Readable): AsyncIterable<Buffer> {
+  return payload.iterator({ destroyOnReturn: false });
+}
+
+const discardedBytes = 4 * 1024 * 1024;
+const discardMillis = 10_000;
+
+/**
+ * Lets a refused sender finish what it is sending, so that it reads the answer instead of a reset; a sender that has
+ * much more to say is cut off.
+ */
+export function discard(request: Readable): void {
+  if (request.destroyed || request.readableEnded) return;
+  let size = 0;
+  const timer = setTimeout(() => request.destroy(), discardMillis).unref();
+  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
+  request.on('error', () => undefined);
+  request.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > discardedBytes) request.destroy();
+  });
+  request.resume();
+}
+
 async function readAll(payload: Readable, declared: number): Promise<Buffer> {
-  if (declared > bodyLimit) throw new Problem(413, 'payload_too_large');
+  if (declared > bodyLimit) {
+    discard(payload);
+    throw new Problem(413, 'payload_too_large');
+  }
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of payload) {
-      size += (chunk as Buffer).length;
-      if (size > bodyLimit) throw new Problem(413, 'payload_too_large');
-      chunks.push(chunk as Buffer);
+    for await (const chunk of kept(payload)) {
+      size += chunk.length;
+      if (size > bodyLimit) {
+        discard(payload);
+        throw new Problem(413, 'payload_too_large');
+      }
+      chunks.push(chunk);
     }
   } catch (error) {
     throw error instanceof Problem ? error : new Problem(400, 'request_malformed');

@@ -1,9 +1,6 @@
 import { Readable } from 'node:stream';
 import { invalid, Problem } from '@symbolon/http';
 
-const discardedBytes = 4 * 1024 * 1024;
-const discardMillis = 10_000;
-
 export interface IncomingOptions {
   /** 0: no limit. */
   readonly maxBytes: number;
@@ -110,23 +107,6 @@ export class Incoming extends Readable {
   private readonly onCut = (): void => {
     if (!this.request.readableEnded) this.break();
   };
-}
-
-/**
- * Lets a refused sender finish what it is sending, so that it reads the answer instead of a reset; a sender that has
- * much more to say is cut off.
- */
-export function discard(request: Readable): void {
-  if (request.destroyed || request.readableEnded) return;
-  let size = 0;
-  const timer = setTimeout(() => request.destroy(), discardMillis).unref();
-  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
-  request.on('error', () => undefined);
-  request.on('data', (chunk: Buffer) => {
-    size += chunk.length;
-    if (size > discardedBytes) request.destroy();
-  });
-  request.resume();
 }
 
 export function tooLarge(): Problem {

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { mintSecret, uuid7 } from '@symbolon/crypto';
-import { type Caller, Problem, unauthorized } from '@symbolon/http';
+import { type Caller, discard, Problem, unauthorized } from '@symbolon/http';
 import { type Clock, type Instant, Unavailable } from '@symbolon/kernel';
 import type { Logger, Metrics } from '@symbolon/observe';
 import type { Settings } from '@symbolon/settings';
 import type { DataSource } from 'typeorm';
 import { AuthTable, type Claim, type Direction } from './auth-table';
-import { discard, Incoming, tooLarge } from './incoming';
+import { Incoming, tooLarge } from './incoming';
 import { Lease } from './lease';
 import { send } from './outgoing';
 

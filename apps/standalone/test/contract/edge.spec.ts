@@ -275,3 +275,14 @@ describe('2 Request command id status', () => {
     }
   });
 });
+
+test.each([
+  ['text/plain', 415],
+  ['application/json', 413],
+])('a sender of too much %s reads the answer, not a reset, and the connection goes on', async (type, expected) => {
+  const { token } = await server.profile();
+  const body = 'x'.repeat(3_000_000);
+  const refused = await server.post('/data-token/request-data', { token, body, headers: { 'content-type': type } });
+  expect(refused.status).toBe(expected);
+  expect((await server.get('/profile/retrieve-profile-id', { token })).status).toBe(200);
+});
