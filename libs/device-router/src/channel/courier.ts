@@ -22,26 +22,25 @@ type ClaimedRow = (OrderRow | BallotRow) & {
 /** Seconds until an order without answer is sent again: 30, doubling to an hour (contract, section 16.4). */
 const delay = 'least(30 * power(2, least(d.attempts, 10)), 3600)';
 
+/** One list of records, whose plan is kept; by ctid, so that it stays good however large the table was when it was made. */
 const claimDue = `
   with due as (
     select o.*
-      from unnest($1::uuid[], $2::int[]) as w(device, room)
+      from json_to_recordset($1::json) as w(device uuid, room int)
      cross join lateral (
-       select kind, subject_id, version, device_identifier, of_sha256,
-              coalesce(envelope_at <= $3::timestamptz - interval '6 days', false)::int as renewed
+       select ctid, coalesce(envelope_at <= $2::timestamptz - interval '6 days', false)::int as renewed
          from device_router.delivery
-        where device_identifier = w.device and next_at <= $3 and (expires_at is null or expires_at > $3)
+        where device_identifier = w.device and next_at <= $2 and (expires_at is null or expires_at > $2)
         order by next_at, number limit w.room for update skip locked) o),
   claimed as (
     update device_router.delivery d
        set attempts = d.attempts + 1,
-           next_at = $3::timestamptz + make_interval(secs => ${delay}),
+           next_at = $2::timestamptz + make_interval(secs => ${delay}),
            round = d.round + due.renewed,
-           envelope_at = case when due.renewed = 1 or d.envelope_at is null then $3 else d.envelope_at end,
+           envelope_at = case when due.renewed = 1 or d.envelope_at is null then $2 else d.envelope_at end,
            envelope_id = device_router.envelope_id(d.cause_id, d.device_identifier, d.round + due.renewed)
       from due
-     where d.kind = due.kind and d.subject_id = due.subject_id and d.version = due.version
-       and d.device_identifier = due.device_identifier and d.of_sha256 = due.of_sha256
+     where d.ctid = due.ctid
     returning d.*)
   select claimed.*, k.public_key from claimed
     left join device_router.public_key k on k.profile_id = claimed.device_identifier
@@ -131,8 +130,7 @@ export class Courier {
       .filter(([, room]) => room > 0);
     if (rooms.length === 0) return [];
     const rows = await this.dataSource.query<ClaimedRow[]>(claimDue, [
-      rooms.map(([device]) => device),
-      rooms.map(([, room]) => room),
+      JSON.stringify(rooms.map(([device, room]) => ({ device, room }))),
       this.clock.now(),
     ]);
     const taken = new Map<string, number>();

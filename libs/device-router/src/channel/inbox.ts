@@ -214,16 +214,24 @@ export class Inbox {
   private async lookUp(envelopes: readonly Envelope[]): Promise<Array<Sender | null>> {
     const rows = await this.dataSource.query<SenderRow[]>(
       `select d.device_identifier as sender, d.owner_profile_id, k.signing_key, s.id is not null as seen, s.answer, o.*
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[]) with ordinality as m(device, id, correlation, n)
+         from json_to_recordset($1::json) as m(n int, device uuid, id uuid, correlation uuid)
          left join device_router.device d on d.device_identifier = m.device and d.status = 'approved'
          left join device_router.public_key k on k.profile_id = m.device
-         left join device_router.seen s on s.device_identifier = m.device and s.id = m.id
-         left join device_router.delivery o on o.envelope_id = m.correlation and o.device_identifier = m.device
+         left join lateral (
+           select id, answer from device_router.seen where device_identifier = m.device and id = m.id limit 1) s on true
+         left join lateral (
+           select * from device_router.delivery
+            where envelope_id = m.correlation and device_identifier = m.device limit 1) o on true
         order by m.n`,
       [
-        envelopes.map((envelope) => envelope.deviceIdentifier),
-        envelopes.map(({ id }) => id),
-        envelopes.map(({ correlationId }) => correlationId),
+        JSON.stringify(
+          envelopes.map(({ deviceIdentifier: device, id, correlationId: correlation }, n) => ({
+            n,
+            device,
+            id,
+            correlation,
+          })),
+        ),
       ],
     );
     return rows.map((row) => {
