@@ -2,7 +2,6 @@ import { Body, Controller, Res } from '@nestjs/common';
 import type { Caller } from '@symbolon/command-log';
 import { KeyStore } from '@symbolon/crypto';
 import { CallerOf, Endpoint, TextField, unauthorized, UuidField } from '@symbolon/http';
-import { wholeSeconds } from '@symbolon/kernel';
 import { Settings } from '@symbolon/settings';
 import type { FastifyReply } from 'fastify';
 import { LoginGuard } from '../login/login-guard';

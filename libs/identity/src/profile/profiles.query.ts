@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { PersonalBoxes } from '@symbolon/crypto';
-import { instant } from '@symbolon/kernel';
+import { instant, Streams } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
+import { profile } from './profile.model';
 
 interface Row {
   profile_id: string;
@@ -34,6 +35,7 @@ export class Profiles {
   constructor(
     private readonly dataSource: DataSource,
     private readonly boxes: PersonalBoxes,
+    private readonly streams: Streams,
   ) {}
 
   async loginByName(usernameHash: string): Promise<ProfileLogin | null> {
@@ -59,6 +61,15 @@ export class Profiles {
     if (!row?.public_key || !row.fingerprint || !row.key_registered_at) return null;
     const { public_key: publicKey, signing_key: signingKey, fingerprint, key_registered_at: at } = row;
     return { publicKey, signingKey, fingerprint, registeredAt: instant(at.getTime()) };
+  }
+
+  /** Would these keys take the place of others? As the log says now: a vote may hang on it. */
+  async replacesKey(
+    profileId: string,
+    { publicKey, signingKey }: Pick<RegisteredKey, 'publicKey' | 'signingKey'>,
+  ): Promise<boolean> {
+    const { state } = await this.streams.load(profile, profileId);
+    return state.publicKey !== null && (state.publicKey !== publicKey || state.signingKey !== signingKey);
   }
 
   /** Is this a pending or approved device of the profile? */

@@ -2,8 +2,7 @@ import { Body, Controller } from '@nestjs/common';
 import { Commands, type ProfileCaller } from '@symbolon/command-log';
 import { parsePublicKey } from '@symbolon/crypto';
 import { Accepted, CallerOf, Endpoint, PublicKeyField, SigningKeyField, UuidField } from '@symbolon/http';
-import { Streams } from '@symbolon/kernel';
-import { profile } from '../profile/profile.model';
+import { Profiles } from '../profile/profiles.query';
 import { RegisterPublicKey } from './register-public-key.command';
 
 class RegisterPublicKeyBody {
@@ -21,7 +20,7 @@ class RegisterPublicKeyBody {
 export class RegisterPublicKeyController {
   constructor(
     private readonly commands: Commands,
-    private readonly streams: Streams,
+    private readonly profiles: Profiles,
   ) {}
 
   @Endpoint({
@@ -38,10 +37,8 @@ export class RegisterPublicKeyController {
     const { hex: publicKey, fingerprint } = parsePublicKey(body.publicKey);
     const profileId = body.deviceIdentifier ?? caller.profileId;
     const input = { profileId, publicKey, signingKey: body.signingKey ?? null, fingerprint };
-    const { state } = await this.streams.load(profile, profileId);
-    const same = state.publicKey === publicKey && state.signingKey === input.signingKey;
     // Policies may guard a key that is there; the first one opens nothing that was closed.
-    const operation = state.publicKey === null || same ? null : 'public_key.replaced';
+    const operation = (await this.profiles.replacesKey(profileId, input)) ? 'public_key.replaced' : null;
     const submission = { type: RegisterPublicKey.type, caller, input, fields: body, operation } as const;
     return new Accepted(await this.commands.submit(submission));
   }
