@@ -59,7 +59,8 @@ export class Neighbours {
       port,
       method: incoming.method,
       path: incoming.url,
-      headers: { ...headersFor(incoming, service), [assertionHeader]: assertion },
+      // Otherwise a service that refuses early would close the connection before its answer was read.
+      headers: { ...headersFor(incoming, service), connection: 'keep-alive', [assertionHeader]: assertion },
     };
     let outgoing = call({ ...options, agent: reading ? this.agent : this.once });
     let connection = reached(outgoing);
