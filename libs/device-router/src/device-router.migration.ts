@@ -285,8 +285,27 @@ export class DeviceRouterSynchronization1700000711000 implements MigrationInterf
   }
 }
 
+export class DeviceRouterAuthenticators1700000712000 implements MigrationInterface {
+  readonly name = 'DeviceRouterAuthenticators1700000712000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      create table device_router.authenticator (
+        device_identifier uuid not null,
+        profile_id        uuid not null,
+        primary key (device_identifier, profile_id)
+      );
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop table device_router.authenticator');
+  }
+}
+
 export const deviceRouterMigrations = [
   DeviceRouter1700000700000,
   DeviceRouterBallots1700000710000,
   DeviceRouterSynchronization1700000711000,
+  DeviceRouterAuthenticators1700000712000,
 ];

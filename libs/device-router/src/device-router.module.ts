@@ -28,6 +28,7 @@ import { Rejections } from './channel/rejections';
 import { Answers } from './delivery/answers';
 import { ParcelClearing } from './delivery/parcel-clearing';
 import { PayloadDownload } from './delivery/payload-download';
+import { authenticators } from './device/authenticators.projection';
 import { Devices } from './device/devices.query';
 import { AbandonedReadings } from './reading/abandoned-readings';
 import { ReturnedUpload } from './reading/returned-upload';
@@ -134,7 +135,7 @@ export class DeviceRouterModule implements OnModuleInit, BeforeApplicationShutdo
 
   onModuleInit(): void {
     const projection = routing(this.clock);
-    this.registry.projections(projection);
+    this.registry.projections(projection, authenticators);
     this.registry.keepParcels((parcelIds) => this.clearing.needed(parcelIds));
     this.registry.presence((devices) => this.presence.of(devices));
     this.registry.carriers((errand) => this.carriers.require(errand));

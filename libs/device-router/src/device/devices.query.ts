@@ -34,6 +34,7 @@ type ListRow = Row & {
   readonly public_key: string | null;
   readonly signing_key: string | null;
   readonly stores: boolean;
+  readonly votes: boolean;
   readonly total: string;
 };
 
@@ -111,7 +112,8 @@ export class Devices {
     const filter = `owner_profile_id = $1 and ($2::text is null and status <> 'removed' or status = $2)`;
     const rows = await this.dataSource.query<ListRow[]>(
       `select d.*, k.public_key, k.signing_key, count(*) over () as total,
-              exists (select from device_router.storage s where s.device_identifier = d.device_identifier) as stores
+              exists (select from device_router.storage s where s.device_identifier = d.device_identifier) as stores,
+              exists (select from device_router.authenticator a where a.device_identifier = d.device_identifier) as votes
          from device_router.device d left join device_router.public_key k on k.profile_id = d.device_identifier
         where ${filter} order by d.created_at desc, d.device_identifier desc limit $3 offset $4`,
       [owner, status ?? null, page.perPage, offsetOf(page)],
@@ -127,7 +129,7 @@ export class Devices {
           deviceIdentifier: row.device_identifier,
           name: deviceName,
           status: row.status,
-          roles: row.stores ? ['storage'] : [],
+          roles: [...(row.stores ? ['storage'] : []), ...(row.votes ? ['authenticator'] : [])],
           publicKeyRegistered: row.public_key !== null,
           signingKeyRegistered: row.signing_key !== null,
           ...seenFields(seen.get(row.device_identifier)),
