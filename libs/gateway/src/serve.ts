@@ -14,6 +14,7 @@ import { TransferModule } from '@symbolon/transfer';
 import { ApiDocument } from './api-pages.controller';
 import { CallRoutes } from './call-routes';
 import { Connections } from './connections';
+import { declineUpgrade, wantsWebSocket } from './decline-upgrade';
 import { Dependencies } from './dependencies.query';
 import { HealthController } from './health.controller';
 import { GatewayModule } from './gateway.module';
@@ -130,7 +131,11 @@ async function listen(
   const server = app.getHttpServer();
   const readiness = app.get(Readiness);
   const connections = new Connections(server);
-  server.on('upgrade', upgradesOf(upgrade, readiness));
+  const webSockets = upgradesOf(upgrade, readiness);
+  server.on('upgrade', (request, socket, head) => {
+    if (wantsWebSocket(request)) webSockets(request, socket, head);
+    else declineUpgrade(server, request, socket, head);
+  });
   try {
     await app.listen(port, host);
   } catch (error) {
