@@ -56,4 +56,23 @@ export class CommandPolls1700000310000 implements MigrationInterface {
   }
 }
 
-export const commandLogMigrations = [CommandLog1700000300000, CommandPolls1700000310000];
+/** Statuses that can be read without a token end with the profile that they are about. */
+export class AnonymousCommands1700000320000 implements MigrationInterface {
+  readonly name = 'AnonymousCommands1700000320000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(
+      'create index command_status_anonymous on command_log.command_status (profile_id) where anonymous',
+    );
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop index command_log.command_status_anonymous');
+  }
+}
+
+export const commandLogMigrations = [
+  CommandLog1700000300000,
+  CommandPolls1700000310000,
+  AnonymousCommands1700000320000,
+];

@@ -1,13 +1,6 @@
-import type {
-  CommandAccepted,
-  CommandPendingVote,
-  CommandRejected,
-  PollCreated,
-  PollRefused,
-  PollResolved,
-} from '@symbolon/contracts';
+import type { CommandAccepted, CommandRejected, PollCreated, PollResolved, ProfileDeleted } from '@symbolon/contracts';
 import type { Recorded } from '@symbolon/kernel';
-import { insert, type Projection, type RowChange, update } from '@symbolon/projection';
+import { insert, type Projection, statement, update } from '@symbolon/projection';
 
 const table = 'command_log.command_status';
 const polls = 'command_log.command_poll';
@@ -15,8 +8,8 @@ const polls = 'command_log.command_poll';
 /** Read by row 2 and by whoever waits for a command's end. The result stays in its event's box. */
 export const commandStatus: Projection = {
   name: 'command-log.command-status',
-  version: 2,
-  categories: ['command', 'poll'],
+  version: 3,
+  categories: ['command', 'poll', 'profile'],
   tables: [table, polls],
   on: {
     'command.accepted': (event) => {
@@ -41,17 +34,20 @@ export const commandStatus: Projection = {
         ),
       ];
     },
-    'command.pending_vote': (event) => {
-      const { commandId, poolIds } = event.data as CommandPendingVote['data'];
-      return [
-        update(table, { command_id: commandId }, { status: 'pending_vote', updated_at: event.recordedAt }),
-        // Without saying that they are open: that is told by their own events, which may be here already.
-        ...poolIds.map((poolId) => insert(polls, { pool_id: poolId }, { command_id: commandId })),
-      ];
+    // Not `command.pending_vote`: it says which polls are to come, and those that cannot be held never do.
+    'poll.created': (event) => {
+      const { poolId, commandId, gated } = event.data as PollCreated['data'];
+      if (commandId === null) return [];
+      const opened = insert(polls, { pool_id: poolId }, { command_id: commandId, open: true });
+      return gated ? [opened, pendingVote(event, commandId)] : [opened];
     },
-    'poll.created': (event) => pollOf(event.data as PollCreated['data'], true),
-    'poll.resolved': (event) => pollOf(event.data as PollResolved['data'], false),
-    'poll.refused': (event) => pollOf(event.data as PollRefused['data'], false),
+    'poll.resolved': ({ data }) => [update(polls, { pool_id: (data as PollResolved['data']).poolId }, { open: false })],
+    // Also what was issued without a token is then for nobody to read (contract, section 12).
+    'profile.deleted': (event) => [
+      statement(`update ${table} set anonymous = false where profile_id = $1 and anonymous`, [
+        (event.data as ProfileDeleted['data']).profileId,
+      ]),
+    ],
     'command.succeeded': (event) => [final(event, { status: 'succeeded', result: { id: event.id, data: event.data } })],
     'command.rejected': (event) => [
       final(event, { status: 'rejected', reason: (event.data as CommandRejected['data']).reason }),
@@ -64,6 +60,10 @@ function final(event: Recorded, values: Record<string, unknown>) {
   return update(table, { command_id: commandId }, { ...values, updated_at: event.recordedAt });
 }
 
-function pollOf({ poolId, commandId }: { poolId: string; commandId: string | null }, open: boolean): RowChange[] {
-  return commandId === null ? [] : [insert(polls, { pool_id: poolId }, { command_id: commandId, open })];
+/** A status never moves back. */
+function pendingVote({ recordedAt }: Recorded, commandId: string) {
+  return statement(
+    `update ${table} set status = 'pending_vote', updated_at = $2::timestamptz where command_id = $1 and status = 'started'`,
+    [commandId, recordedAt],
+  );
 }
