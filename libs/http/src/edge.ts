@@ -249,7 +249,7 @@ async function find(sessions: Sessions, token: string | null): Promise<Session |
 export function tokenOf({ headers }: FastifyRequest): string | null {
   const own = headers['x-dpt-authorization'];
   if (own !== undefined) return typeof own === 'string' && own !== '' ? own : null;
-  return /^Bearer ([^\s]+)$/i.exec(headers.authorization ?? '')?.[1] ?? null;
+  return /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 }
 
 /** `Authorization: Basic base64(clientId:clientSecret)`. */
@@ -273,7 +273,7 @@ async function accessTokenOf(
 }
 
 function basicOf({ headers }: FastifyRequest): string | null {
-  return /^Basic ([^\s]+)$/i.exec(headers.authorization ?? '')?.[1] ?? null;
+  return /^Basic +([^\s]+)$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 }
 
 function isPreflight({ method, headers }: FastifyRequest): boolean {
