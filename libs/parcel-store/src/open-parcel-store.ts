@@ -5,7 +5,6 @@ import { FileParcelStore } from './file-parcel-store';
 import type { ParcelStore } from './parcel-store';
 import { PostgresParcelStore } from './postgres-parcel-store';
 import type * as S3Module from './s3-parcel-store';
-import type { S3Place } from './s3-parcel-store';
 
 /** Connections of its own, so that slow parcels never keep the rest of the server from the database. */
 const connections = 8;

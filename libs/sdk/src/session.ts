@@ -663,7 +663,7 @@ export class Session {
       const place = { token, profileId: await this.profileId() };
       const { data } = { data: {}, ...meta };
       const sealed = await sealMeta(this.keys!, place, 1, describe);
-      const fields = { dataToken: token, meta: { data: { ...(data), sealed } } };
+      const fields = { dataToken: token, meta: { data: { ...data, sealed } } };
       await this.command('/data-token/update-data', fields, { signal });
       return true;
     } catch (error) {

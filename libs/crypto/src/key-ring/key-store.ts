@@ -205,7 +205,9 @@ export class KeyStore {
     );
     const made = new Set(rows.map((row) => row.parcel_id));
     return Promise.all(
-      parcelIds.map((parcelId, index) => (made.has(parcelId) ? keys[index]! : this.createTokenKey(owner, parcelId))),
+      parcelIds.map(async (parcelId, index) =>
+        made.has(parcelId) ? keys[index]! : this.createTokenKey(owner, parcelId),
+      ),
     );
   }
 
