@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { CommandAccepted, CommandPendingVote, ProfileDeleted } from '@symbolon/contracts';
+import type { CommandAccepted, PollCreated, ProfileDeleted } from '@symbolon/contracts';
 import { type CommandStatus, Commands, CommandStatuses } from '@symbolon/command-log';
 import { uuid5 } from '@symbolon/crypto';
 import { statusNumber } from '@symbolon/http';
@@ -140,7 +140,9 @@ export class ChannelHub {
 
   private async follow(): Promise<void> {
     const { producers } = this.registry.contents();
-    const categories = [...new Set(['command', 'profile', ...[...producers.values()].map(({ category }) => category)])];
+    const categories = [
+      ...new Set(['command', 'poll', 'profile', ...[...producers.values()].map(({ category }) => category)]),
+    ];
     const { signal } = this.stopping;
     const { cursor } = this;
     const tail = cursor ?? (await this.store.tail());
@@ -199,8 +201,9 @@ export class ChannelHub {
       this.inTurn(commandId, event.id, () => Promise.resolve(told));
       return;
     }
-    if (event.type === 'command.pending_vote') {
-      const { commandId } = event.data as CommandPendingVote['data'];
+    if (event.type === 'poll.created') {
+      const { commandId, gated, attempt } = event.data as PollCreated['data'];
+      if (commandId === null || !gated || attempt > 1) return;
       this.inTurn(commandId, event.id, () => this.pending(commandId, 'pending_vote'));
       return;
     }

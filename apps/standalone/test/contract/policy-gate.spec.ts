@@ -102,8 +102,10 @@ describe('a command that a policy matches', () => {
     const quiet = await TestSocket.join(server.url, ada.token);
     const commandId = await reserve();
     const gate = await voting.opened(commandId);
-    const { poolId } = gate.data.chains[0]!;
     await pending(commandId);
+    // Nobody is asked yet.
+    expect((await status(commandId)).body).toMatchObject({ status: 'started', command_status: 1 });
+    const poolId = await voting.poll(gate);
 
     const waiting = await status(commandId);
     expect(waiting.status).toBe(202);
@@ -120,7 +122,7 @@ describe('a command that a policy matches', () => {
     });
     expect(await eventsOf(commandId)).toEqual(['command.accepted', 'command.pending_vote']);
 
-    await voting.vote(commandId, 'succeeded');
+    await voting.resolve(gate, 'succeeded');
     expect(await ended(commandId)).toMatchObject({
       ...{ status: 'succeeded', command_status: 2, reason: null, poolId, body: { expiresAt: expect.any(String) } },
     });
@@ -165,7 +167,9 @@ describe('a command that a policy matches', () => {
       const { poolId } = data.chains[0]!;
       const refused = { poolId, chainId: poolId, profileId: ada.profileId, commandId, gated: true, reason };
       await voting.append(`poll-${poolId}`, { type: 'poll.refused', version: 1, data: refused });
-      expect(await ended(commandId)).toMatchObject({ status: 'rejected', reason });
+      const end = await ended(commandId);
+      expect(end).toMatchObject({ status: 'rejected', reason });
+      expect(end.poolId).toBeUndefined();
     },
   );
 

@@ -353,10 +353,12 @@ test('how far a command has come is told to those who asked for it, until it has
         data: { ...accepted, idempotencyKeyHash: null, anonymous: false, partOf: null },
         personal: { subject: profileId, fields: { input: {}, location: null } },
       },
-      { type: 'command.pending_vote', version: 1, data: { commandId: running, poolIds: [], policyIds: [] } },
     ],
     cause,
   );
+  const poolId = uuid7();
+  const poll = { poolId, chainId: poolId, profileId, commandId: running, gated: true, attempt: 1 };
+  await streams.append(`poll-${poolId}`, 'none', [{ type: 'poll.created', version: 1, data: poll }], cause);
   await asked.until(({ data }) => data?.id === running && data.body === 'pending_vote');
   progress.report(running, { done: 3, total: 10 });
   await asked.until(({ data }) => data?.id === running && data.body?.done === 3);

@@ -1,6 +1,8 @@
 import { Controller, Param } from '@nestjs/common';
 import { Audit, type ProfileCaller } from '@symbolon/command-log';
 import { CallerOf, Endpoint, isUuid, notFound } from '@symbolon/http';
+import { EventStore } from '@symbolon/kernel';
+import { ProjectionRunner } from '@symbolon/projection';
 import { Pools } from './pools.query';
 
 const path = '/voting/check-pool-status';
@@ -10,6 +12,8 @@ export class CheckPoolController {
   constructor(
     private readonly pools: Pools,
     private readonly audit: Audit,
+    private readonly store: EventStore,
+    private readonly projections: ProjectionRunner,
   ) {}
 
   @Endpoint({
@@ -23,10 +27,15 @@ export class CheckPoolController {
   })
   async check(@Param('poolId') poolId: string, @CallerOf() caller: ProfileCaller): Promise<object> {
     if (!isUuid(poolId)) throw notFound();
-    const pool = await this.pools.find(caller.profileId, poolId);
+    const pool = (await this.pools.find(caller.profileId, poolId)) ?? (await this.justOpened(caller.profileId, poolId));
     if (pool) return pool;
     if ((await this.pools.ownerOf(poolId)) !== null)
       await this.audit.denied(caller, 'GET', `${path}/${poolId}`, 'not_found');
     throw notFound();
+  }
+  /** Ballots and the command's status tell of a poll as soon as it is in the log: perhaps before the read model does. */
+  private async justOpened(profileId: string, poolId: string): Promise<object | null> {
+    await this.projections.passed(await this.store.tail());
+    return this.pools.find(profileId, poolId);
   }
 }
