@@ -28,7 +28,7 @@ const readers: Record<PolicyKey, Read> = {
   handling: oneOrMore(isName),
   context: (value) => (typeof value === 'string' && isText(value, 255) ? value : undefined),
   minimumSize: size,
-  applicationId: oneOrMore((entry) => entry === 'any' || isUuid(entry)),
+  applicationId: applications,
   exceptAddresses: list((entry) => typeof entry === 'string' && isAddressRange(entry)),
   onlyNewAddress: truth,
   deviceIdentifiers: list(isUuid),
@@ -71,6 +71,12 @@ function list(is: (entry: unknown) => boolean): Read {
     const entries = entriesOf(value);
     return entries && entries.length >= 1 && entries.length <= most && entries.every(is) ? entries : undefined;
   };
+}
+
+/** One as a text of its own; several in any form of a list. */
+function applications(value: unknown): unknown {
+  const entries = list((entry) => entry === 'any' || isUuid(entry))(value) as unknown[] | undefined;
+  return typeof value === 'string' && entries?.length === 1 ? entries[0] : entries;
 }
 
 function entriesOf(value: unknown): unknown[] | null {
