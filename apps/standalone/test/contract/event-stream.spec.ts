@@ -127,6 +127,8 @@ test('status-1 messages come with progress=true alone, and have ids to go on fro
 test('a comment line comes every 15 seconds', async () => {
   const { token } = await server.profile({ withKey: false });
   const events = await stream(token);
+  // The end of the registration is told in between: the silence begins after it.
+  await events.until(() => events.events.length > 0);
   expect(events.comments).toBe(0);
   clock.advance(15);
   await events.until(() => events.comments === 1);
