@@ -455,3 +455,192 @@ describe('rules of a poll', () => {
     expect(ended.body).toMatchObject({ status: 'succeeded', poolId: next.content.poolId });
   });
 });
+
+test('whenever a status says that a vote is pending, its poll is there', async () => {
+  const ada = await server.profile();
+  await authenticatorOf(ada);
+  await policy(ada, 'data_change', ['data_token.space_reserved']);
+  for (let n = 0; n < 10; n++) {
+    const json = { context: 'x' };
+    const { commandId } = (await server.post('/data-token/reserve-token-space', { json, token: ada.token })).body;
+    let shown: any = {};
+    while (shown.status !== 'pending_vote') {
+      shown = (await server.get(`/request-status/${commandId}`, ada)).body;
+      expect(shown).toMatchObject({ command_status: 1, reason: null, body: null });
+    }
+    expect(await pool(shown.poolId, ada.token)).toMatchObject({ status: 'open', commandId });
+  }
+});
+
+test('whoever follows progress is told of the vote when its poll is there', async () => {
+  const ada = await server.profile();
+  const voter = await authenticatorOf(ada);
+  await policy(ada, 'data_change', ['data_token.space_reserved']);
+  const socket = await TestSocket.join(server.url, ada.token, { progress: true });
+  const json = { context: 'x' };
+  const { commandId } = (await server.post('/data-token/reserve-token-space', { json, token: ada.token })).body;
+  await socket.until(({ data }) => data?.id === commandId && data.body === 'pending_vote');
+  const { body } = await server.get(`/request-status/${commandId}`, ada);
+  expect(body).toMatchObject({ status: 'pending_vote', poolId: expect.any(String) });
+  expect((await pool(body.poolId, ada.token)).status).toBe('open');
+  voter.vote(await voter.got('ballot.issued'), 'yes');
+  await socket.end(commandId);
+  await socket.close();
+});
+
+describe('what a policy looks at, as the rows themselves tell it', () => {
+  let ada: TestProfile;
+  let device: TestDevice;
+
+  beforeEach(async () => {
+    ada = await server.profile();
+    device = await authenticatorOf(ada, { storage: true });
+    device.behaviour['ballot.issued'] = (taken) => device.vote(taken, 'no');
+  });
+
+  /** Whether the call was put to the vote, which always says no. */
+  async function isAsked(path: string, fields: object, token = ada.token): Promise<boolean> {
+    const { status, body } = await server.post(path, { json: fields, token, wait: 30 });
+    expect(status).toBe(200);
+    return body.reason === 'poll.rejected';
+  }
+  async function isUploadAsked({ stream }: Reserved, size: number): Promise<boolean> {
+    const { pathname, search } = new URL(stream);
+    const { body } = await server.post(pathname + search, { body: Buffer.alloc(size, 7), wait: 30 });
+    return body.reason === 'poll.rejected';
+  }
+  const bytes = (size: number) => Buffer.alloc(size, 7).toString('base64');
+
+  test('minimumSize: of what is handed in by 25, 26 and 32, and of what is there', async () => {
+    const events = policyTemplates.find(({ id }) => id === 'data_change')!.events;
+    await policy(ada, 'data_change', events, { configuration: { minimumSize: 10 } });
+    await policy(ada, 'data_access', ['data_token.data_requested'], { configuration: { minimumSize: 10 } });
+    const small = await reserve(ada.token);
+    expect(await isUploadAsked(small, 9)).toBe(false);
+    expect(await isUploadAsked(await reserve(ada.token), 10)).toBe(true);
+    const other = await reserve(ada.token);
+    expect(await isAsked(exchange, { temporaryTokenSpace: other.token, data: bytes(10) })).toBe(true);
+    expect(await isAsked(exchange, { temporaryTokenSpace: other.token, data: bytes(9) })).toBe(false);
+    const update = '/data-token/update-data';
+    expect(await isAsked(update, { token: other.token, data: bytes(10) })).toBe(true);
+    expect(await isAsked(update, { token: other.token, fileName: 'a' })).toBe(false);
+    expect(await isAsked('/data-token/request-data', { token: other.token })).toBe(false);
+    expect(await isAsked('/data-token/delete-data', { token: small.token })).toBe(false);
+  });
+
+  test('context: the one that the token has by now', async () => {
+    await policy(ada, 'data_access', ['data_token.data_requested'], { configuration: { context: 'secret/*' } });
+    const { token } = await reserve(ada.token, { context: 'open' });
+    await server.done(exchange, { temporaryTokenSpace: token, data }, ada.token);
+    const ask = () => isAsked('/data-token/request-data', { token });
+    expect(await ask()).toBe(false);
+    const fields = { token, fileName: 'a', extension: '', context: 'secret/1' };
+    await server.post('/data-token/configure-file-meta', { json: fields, token: ada.token });
+    expect(await ask()).toBe(true);
+    await server.done('/data-token/update-data', { token, context: 'secret' }, ada.token);
+    expect(await ask()).toBe(false);
+    await server.done('/data-token/update-data', { token, context: 'secret/' }, ada.token);
+    expect(await ask()).toBe(true);
+  });
+
+  test('classification: of the reservation, of the token, and of what 32 makes it', async () => {
+    const risk = (classification: string) => ({
+      information_security_risk: { classification, label: 'red', handling: 'by hand' },
+    });
+    const events = ['data_token.data_exchanged', 'data_token.data_replaced', 'data_token.deleted'];
+    await policy(ada, 'classification', events, { configuration: { classification: ['secret'], handling: 'by hand' } });
+    const secret = await reserve(ada.token, { meta: risk('secret') });
+    expect(await isAsked(exchange, { temporaryTokenSpace: secret.token, data })).toBe(true);
+    expect(await isUploadAsked(secret, 5)).toBe(true);
+    const { token } = await reserve(ada.token, { meta: risk('internal') });
+    expect(await isAsked(exchange, { temporaryTokenSpace: token, data })).toBe(false);
+    const update = '/data-token/update-data';
+    expect(await isAsked(update, { token, meta: risk('secret') })).toBe(true);
+    expect(await isAsked(update, { token, data })).toBe(false);
+    const rename = '/data-token/configure-information-security-risk-meta';
+    expect(await isAsked(rename, { token, ...risk('secret').information_security_risk })).toBe(false);
+    expect(await isAsked(update, { token, meta: risk('internal') })).toBe(true);
+    expect(await isAsked('/data-token/delete-data', { token })).toBe(true);
+  });
+
+  test('deviceIdentifiers: the device that 39, 42, 43 and 46 are about', async () => {
+    const make = async (name: string) => {
+      const fields = { deviceName: name, publicKey: generateKeyPair().publicKey };
+      return (await server.done('/device/request-unique-identifier', fields, ada.token)).body
+        .deviceIdentifier as string;
+    };
+    const [watched, free] = [await make('watched'), await make('free')];
+    const { events } = policyTemplates.find(({ id }) => id === 'device_management')!;
+    const id = await policy(ada, 'device_management', events, { configuration: { deviceIdentifiers: [watched] } });
+    const paths = ['/device/approve-device', '/storage/register', '/storage/remove', '/device/remove'];
+    for (const path of paths) {
+      expect([path, await isAsked(path, { deviceIdentifier: watched })]).toEqual([path, true]);
+      expect([path, await isAsked(path, { deviceIdentifier: free })]).toEqual([path, false]);
+    }
+    expect(id).toEqual(expect.any(String));
+  });
+
+  test('applicationId: settings that an application changes, and not its owner', async () => {
+    const application = await TestApplication.of(server, ada);
+    const { token } = await application.grantedBy(ada);
+    const configuration = { applicationId: ['any'] };
+    await policy(ada, 'security_settings', ['voting.time_limit_set', 'policy.deactivated'], { configuration });
+    const path = '/verified-authenticator/set-voting-time-limit';
+    expect(await isAsked(path, { timeLimit: 100 }, token)).toBe(true);
+    expect(await isAsked(path, { timeLimit: 100 })).toBe(false);
+  });
+
+  test('exceptAddresses: where somebody signs in from, who is shown with it', async () => {
+    const login = (headers: Record<string, string> = {}) =>
+      server.post('/profile/authenticate', { json: { username: ada.username, password: ada.password }, headers });
+    const events = ['profile.authenticate'];
+    const exempt = await policy(ada, 'authentication', events, {
+      configuration: { exceptAddresses: ['192.0.2.1', '127.0.0.0/8', '::1'] },
+    });
+    expect((await login()).status).toBe(200);
+    await server.done('/policy/deactivate', { policyId: exempt }, ada.token);
+    await policy(ada, 'authentication', events, { configuration: { exceptAddresses: ['192.0.2.0/24'] } });
+    const held = await login({ 'x-symbolon-location': 'Berlin, at home', 'user-agent': 'tester/1' });
+    expect(held.status).toBe(202);
+    const { content } = await device.got('ballot.issued');
+    expect(content).toMatchObject({ operation: 'profile.authenticate', title: 'Sign in' });
+    expect(content.context).toEqual({
+      requester: { profileId: ada.profileId, username: ada.username },
+      ...{ application: null, ip: '127.0.0.1', userAgent: 'tester/1', location: 'Berlin, at home' },
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/),
+      ...{ dataContext: null, classification: null, label: null, handling: null, device: null, nonce: null },
+    });
+    expect(content.question).toContain(ada.username);
+  });
+});
+
+test('the log tells of a vote in its order, and of the effect only after it', async () => {
+  const ada = await server.profile();
+  const voter = await authenticatorOf(ada);
+  await policy(ada, 'security_settings', ['voting.time_limit_set']);
+  const path = '/verified-authenticator/set-voting-time-limit';
+  const { commandId } = (await server.post(path, { json: { timeLimit: 99 }, token: ada.token })).body;
+  voter.vote(await voter.got('ballot.issued'), 'yes');
+  const ended = await server.get(`/request-status/${commandId}`, { token: ada.token, wait: 20 });
+  expect(ended.body).toMatchObject({ status: 'succeeded', body: { timeLimit: 99 } });
+  const { rows } = await server.database.pool.query(
+    `select type from es.event where meta->>'commandId' = $1 order by position`,
+    [commandId],
+  );
+  const types = rows.map(({ type }) => type as string);
+  expect(types[0]).toBe('command.accepted');
+  expect(types.at(-1)).toBe('command.succeeded');
+  const places = [
+    ...['policy.matched', 'poll.created', 'ballot.issued', 'ballot.cast', 'poll.resolved', 'command.cleared'],
+    ...['voting.time_limit_set', 'command.succeeded'],
+  ].map((type) => types.indexOf(type));
+  expect(places).toEqual([...places].sort((a, b) => a - b));
+  expect(places[0]).toBeGreaterThan(0);
+  const pending = types.indexOf('command.pending_vote');
+  expect(pending).toBeGreaterThan(0);
+  expect(pending).toBeLessThan(types.indexOf('command.cleared'));
+  expect(types.filter((type) => /^(command|poll)\./.test(type)).sort()).toEqual([
+    ...['command.accepted', 'command.cleared', 'command.pending_vote', 'command.succeeded'],
+    ...['poll.created', 'poll.resolved'],
+  ]);
+});
