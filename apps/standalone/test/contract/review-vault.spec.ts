@@ -1,6 +1,11 @@
+import { readdir } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { parsePublicKey, randomBytes, sealStreamTo, uuid7 } from '@symbolon/crypto';
 import { ManualClock } from '@symbolon/kernel';
 import { Deadlines } from '@symbolon/projection';
-import { randomBytes, uuid7 } from '@symbolon/crypto';
 import { type TestAnswer, TestDevice, type TestProfile, TestServer, TestSocket } from '@symbolon/testing';
 
 /** Limits, forms and combinations of rows 23 to 46 that the specs of the rows do not reach. */
@@ -579,4 +584,120 @@ test('a channel hears of an upload’s end under the id of its answer', async ()
   const { body } = await server.post(stream, { body: 'abc' });
   expect(await socket.end(body.commandId)).toMatchObject({ command_status: 2, body: { token, version: 1, size: 3 } });
   await socket.close();
+});
+
+describe('what breaks off', () => {
+  /** Files of the parcel store, half-written ones as well. */
+  const parcels = async () => {
+    const names = await readdir(join(server.dataDir, 'parcels'), { recursive: true });
+    return names.filter((name) => name.includes('-'));
+  };
+  const empty = async () => {
+    while ((await parcels()).length > 0) await new Promise(setImmediate);
+  };
+  const free = async () => {
+    const running = 'select 1 from transfer.auth where holder is not null';
+    while ((await server.database.pool.query(running)).rowCount !== 0) await new Promise(setImmediate);
+  };
+  const bytes = randomBytes(300_000);
+  let token: string;
+
+  beforeAll(async () => {
+    clock.advance(600);
+    await server.served.app.get(Deadlines).runDue();
+    await empty();
+  });
+
+  /** Sends half of it, and goes. */
+  const half = async (url: string, whole: Buffer) => {
+    const request = httpRequest(url, { method: 'POST', headers: { 'content-length': String(whole.length) } });
+    request.on('error', () => undefined);
+    request.write(whole.subarray(0, whole.length / 2));
+    while ((await parcels()).length === 0) await new Promise(setImmediate);
+    request.destroy();
+    await free();
+    await empty();
+  };
+
+  test('an upload leaves nothing, and its auth usable', async () => {
+    const reserved = await reserve({ ttl: 60 });
+    ({ token } = reserved);
+    await half(reserved.stream, bytes);
+    const { body } = await server.post(reserved.stream, { body: new Uint8Array(bytes), wait: 30 });
+    expect(body.body).toEqual({ token, version: 1, size: bytes.length });
+    await empty();
+  });
+
+  test('the way from and to a device as well', async () => {
+    const { store, giveBack } = device;
+    const usual = { ...device.behaviour };
+    const broken: string[] = [];
+    device.behaviour['storage.write'] = async (taken) => {
+      const answer = await fetch(taken.content.payloadUrl);
+      await answer.body!.cancel();
+      await free();
+      broken.push('write');
+      await store.call(device, taken);
+    };
+    device.behaviour['storage.read'] = async (taken) => {
+      const stored = device.objects.get(taken.content.objectId)!.at(-1)!.bytes;
+      const { raw } = parsePublicKey(device.configuration['cab-public-key']!);
+      await half(taken.content.uploadUrl, await buffer(Readable.from([stored]).pipe(sealStreamTo(raw))));
+      broken.push('read');
+      await giveBack.call(device, taken);
+    };
+    const { stream, ...reserved } = await reserve({ ttl: 60 });
+    const { body } = await server.post(stream, { body: new Uint8Array(bytes), wait: 30 });
+    expect(body.status).toBe('succeeded');
+    await empty();
+    expect((await fetched(reserved.token)).equals(bytes)).toBe(true);
+    expect(broken).toEqual(['write', 'read']);
+    await empty();
+    Object.assign(device.behaviour, usual);
+  });
+
+  test('so do a batch that is refused, a write that is busy, and a token that is gone', async () => {
+    const other = await server.profile();
+    const items = [{ data: 'AAAA' }, { data: 'BBBB' }];
+    const batch = await server.post('/data-token/batch', {
+      json: { context: 'a', items },
+      token: other.token,
+      wait: 30,
+    });
+    expect(batch.body.reason).toBe('storage.no_devices');
+    await empty();
+
+    const { token: written, stream } = await reserve({ ttl: 60 });
+    const usual = device.behaviour['storage.write']!;
+    const writes = device.count('storage.write');
+    device.behaviour['storage.write'] = () => undefined;
+    const json = { temporaryTokenSpace: written, data: 'AAAA' };
+    const { body } = await server.post(exchangePath, { json, token: ada.token });
+    const write = await device.got('storage.write', writes + 1);
+    expect((await server.post(stream, { body: 'x', wait: 30 })).body.reason).toBe('data_token.busy');
+    expect(await parcels()).toHaveLength(1);
+    device.behaviour['storage.write'] = usual;
+    await device.store(write);
+    expect((await server.get(`/request-status/${body.commandId}`, { ...ada, wait: 30 })).body.status).toBe('succeeded');
+    expect(await outcome(updatePath, { token: `dt_${'B'.repeat(43)}`, data: 'AAAA' })).toBe('data_token.not_found');
+    await empty();
+  });
+
+  test('a request for data whose token is deleted meanwhile ends', async () => {
+    const usual = device.behaviour['storage.read']!;
+    device.behaviour['storage.read'] = () => undefined;
+    const reads = device.count('storage.read');
+    const { body } = await server.post('/data-token/request-data', { json: { token }, token: ada.token });
+    const read = await device.got('storage.read', reads + 1);
+    const { remove } = device;
+    device.behaviour['storage.delete'] = () => undefined;
+    await server.done('/data-token/delete-data', { token }, ada.token);
+    await device.giveBack(read);
+    const { body: end } = await server.get(`/request-status/${body.commandId}`, { ...ada, wait: 30 });
+    expect([end.status, end.reason]).toEqual(['rejected', 'data_token.not_found']);
+    device.behaviour['storage.read'] = usual;
+    device.behaviour['storage.delete'] = (taken) => remove.call(device, taken);
+    expect((await server.post(read.content.uploadUrl, { body: 'x' })).status).toBe(401);
+    await empty();
+  });
 });
