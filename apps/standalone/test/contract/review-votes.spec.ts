@@ -644,3 +644,27 @@ test('the log tells of a vote in its order, and of the effect only after it', as
     ...['poll.created', 'poll.resolved'],
   ]);
 });
+
+test('voters read which policy or configuration it is about, however it is named', async () => {
+  const ada = await server.profile();
+  const voter = await authenticatorOf(ada);
+  voter.behaviour['ballot.issued'] = (taken) => voter.vote(taken, 'no');
+  const group = '/verified-authenticator/voting-configuration';
+  const fields = { name: 'night watch', timeLimit: 60, strategy: 'affirmative' };
+  const { id } = (await server.done(`${group}/register`, fields, ada.token)).body;
+  const events = ['voting_configuration.updated', 'voting_configuration.deleted', 'policy.deactivated'];
+  const policyId = await policy(ada, 'security_settings', events, { name: 'guard' });
+  const calls: Array<[string, object, string]> = [
+    [`${group}/update`, { id, timeLimit: 70 }, 'change the voting configuration "night watch"'],
+    [`${group}/delete`, { id }, 'delete the voting configuration "night watch"'],
+    [`${group}/delete`, { name: 'night watch' }, 'delete the voting configuration "night watch"'],
+    ['/policy/deactivate', { policyId }, 'deactivate the policy "guard"'],
+    ['/policy/deactivate', { name: 'guard' }, 'deactivate the policy "guard"'],
+  ];
+  for (const [n, [path, json, deed]] of calls.entries()) {
+    const { body } = await server.post(path, { json, token: ada.token, wait: 30 });
+    expect(body.reason).toBe('poll.rejected');
+    const { content } = await voter.got('ballot.issued', n + 1);
+    expect(content.question).toBe(`Allow ${ada.username} to ${deed}?`);
+  }
+});

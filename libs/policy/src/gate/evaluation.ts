@@ -13,6 +13,7 @@ import {
   policies,
   type RegisteredPolicy,
   rulesFor,
+  type Voting,
   type VotingAttribute,
   voting,
 } from '@symbolon/contracts';
@@ -237,7 +238,7 @@ export class Evaluation {
             context: shown.dataContext,
             classification: changedSecurity(input)?.classification ?? null,
             device: shown.device?.name ?? null,
-            name: nameIn(input, all),
+            name: nameIn(input, all, state),
             value: valueIn(input),
           }),
           context: only(attributes, shown),
@@ -323,8 +324,14 @@ function changedSecurity(input: Input): { classification: string; label: string;
   return { classification, label, handling };
 }
 
-function nameIn(input: Input, { byId }: { readonly byId: ReadonlyMap<string, RegisteredPolicy> }): string | null {
-  return textOf(input['name']) ?? byId.get(textOf(input['policyId']) ?? '')?.name ?? null;
+/** Of the policy or voting configuration that a command names, by its name or its id. */
+function nameIn(
+  input: Input,
+  { byId }: { readonly byId: ReadonlyMap<string, RegisteredPolicy> },
+  { configurations }: Voting,
+): string | null {
+  const named = textOf(input['name']) ?? byId.get(textOf(input['policyId']) ?? '')?.name;
+  return named ?? configurations.get(textOf(input['id']) ?? '')?.name ?? null;
 }
 
 function valueIn(input: Input): string | null {
