@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Commands } from '@symbolon/command-log';
+import { KeyStore } from '@symbolon/crypto';
 import { Accepted, unauthorized } from '@symbolon/http';
 import { type Actor, Clock } from '@symbolon/kernel';
 import { Registry } from '@symbolon/platform';
@@ -24,6 +25,7 @@ export class ReceiveUpload implements UploadHandler, OnModuleInit {
   constructor(
     private readonly transfers: Transfers,
     private readonly tokens: Tokens,
+    private readonly keys: KeyStore,
     private readonly parcels: Parcels,
     private readonly commands: Commands,
     private readonly clock: Clock,
@@ -40,6 +42,8 @@ export class ReceiveUpload implements UploadHandler, OnModuleInit {
     const row = await this.tokens.byId(tokenId);
     // The auth is good for as long as the reservation is.
     if (row?.status !== 'temporary') throw unauthorized();
+    // A deleted profile's reservations end in the background.
+    if ((await this.keys.subjectKey(row.profile_id)) === null) throw unauthorized();
     await this.registry.requireCarrier({ profileId: row.profile_id });
     const parcel = await this.parcels.seal(row.profile_id, tokenId, body);
     const input: ExchangeDataInput = { tokenId, begunAt, parcel };
