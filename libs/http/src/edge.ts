@@ -9,7 +9,7 @@ import type { ValidationError } from 'class-validator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AcceptedInterceptor } from './accepted';
 import { type Asserted, assertedOf, assertionHeader, claimsOf } from './assertion';
-import { bodyLimit, isMalformed, mediaTypeForm, mediaTypes, parseBodies, parseQuery } from './body';
+import { isMalformed, mediaTypeForm, mediaTypes, parseBodies, parseQuery } from './body';
 import {
   type AccessToken,
   type ClientApplication,
@@ -29,8 +29,6 @@ export interface EdgeSettings {
   readonly ratePerAddress: number;
   /** Browser origins that may call; empty = CORS off. */
   readonly corsOrigins: readonly string[];
-  /** Trust `X-Forwarded-For` of a proxy in front. */
-  readonly trustProxy?: boolean;
 }
 
 /** Fastify as Nest's platform, set up so that the checks of section 3 can run in their order. */
@@ -238,8 +236,6 @@ function installController(app: NestFastifyApplication, log: EdgeLog): void {
   app.useGlobalFilters(new ProblemFilter(log));
   refuseMalformedHttp(app.getHttpServer());
 }
-
-export { bodyLimit };
 
 async function find(sessions: Sessions, token: string | null): Promise<Session | null> {
   return token === null ? null : sessions.find(token);

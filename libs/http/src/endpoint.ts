@@ -30,6 +30,8 @@ export interface EndpointOptions {
   readonly access: Access;
   /** With access `none`: a token that is sent counts all the same; without a valid one the controller decides. */
   readonly tokenOptional?: boolean;
+  /** With `tokenOptional`: what stands in a token's place is a field of the body. */
+  readonly credentialsInBody?: boolean;
   /** With access `A`: a token that is over still comes to the controller, which answers 401 itself. */
   readonly lapsed?: boolean;
   /** Scope that an application's token needs; `any` = every scope will do; absent = not for applications. */

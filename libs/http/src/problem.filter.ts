@@ -3,6 +3,7 @@ import { KeyReused } from '@symbolon/command-log';
 import { Busy } from '@symbolon/crypto';
 import { isOutage, Unavailable } from '@symbolon/kernel';
 import type { FastifyReply } from 'fastify';
+import type { RouteAccess } from './endpoint';
 import { notFound, Problem, problemType, unauthorized, unavailable } from './problem';
 
 export interface EdgeLog {
@@ -23,7 +24,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (error instanceof Unavailable || isOutage(error)) return unavailable();
     // Nobody with a token that has ended learns what else is wrong with the call.
     if (reply.request.accessToken?.state === 'ended') return unauthorized();
-    if (error instanceof Problem) return error;
+    if (error instanceof Problem) return lacksCredentials(reply, error) ? unauthorized() : error;
     if (error instanceof KeyReused) return new Problem(422, 'idempotency.key_reused');
     if (error instanceof Busy) return new Problem(429, 'rate_limited', { headers: { 'retry-after': '1' } });
     if (error instanceof HttpException) return byStatus(error.getStatus()) ?? this.unexpected(error, reply);
@@ -37,6 +38,12 @@ export class ProblemFilter implements ExceptionFilter {
     );
     return new Problem(500, 'internal_error');
   }
+}
+
+/** A body that cannot be read holds no QR token either: without a token, 401 comes before what is wrong with it. */
+function lacksCredentials({ request }: FastifyReply, { status }: Problem): boolean {
+  const symbolon = (request.routeOptions.config as RouteAccess | undefined)?.symbolon;
+  return symbolon?.credentialsInBody === true && !request.session && [400, 413, 415].includes(status);
 }
 
 export function sendProblem(reply: FastifyReply, problem: Problem): void {

@@ -41,6 +41,17 @@ describe('2 Request command id status', () => {
   });
 });
 
+describe('what is left of a deleted account', () => {
+  test('an upload link opens nothing from the end of the command on', async () => {
+    const { token } = await server.profile();
+    const { commandId } = await server.done('/data-token/reserve-token-space', { context: 'c' }, token);
+    const path = `/data-token/retrieve-temporary-data-token/${commandId}`;
+    const { stream } = (await server.get(path, { token })).body;
+    await server.done('/profile/delete-account', { password }, token);
+    expect((await server.post(stream, { body: 'data' })).text).toBe(unauthorized);
+  });
+});
+
 describe('3 Register new profile', () => {
   test.each([
     ['ΟΔΟΣ', 'οδοσ'],
@@ -66,6 +77,19 @@ describe('5 Retrieve profile id', () => {
       const headers = { authorization: `Bearer ${ada.token}`, 'x-dpt-authorization': own };
       expect((await server.get('/profile/retrieve-profile-id', { headers })).text).toBe(unauthorized);
     }
+  });
+});
+
+describe('8 Reauthorize authorization token', () => {
+  test.each([
+    ['text/plain', 'qrToken=x&ttl=600'],
+    ['application/json', '{"qrToken":'],
+    ['application/json', 'x'.repeat(1_048_577)],
+  ])('without a token a body of %s that cannot be read brings no credentials: 401', async (type, body) => {
+    const path = '/profile/reauthorize-authorization-token';
+    const headers = { 'content-type': type };
+    expect((await server.post(path, { headers, body })).text).toBe(unauthorized);
+    expect((await server.post(path, { headers, body, token: ada.token })).status).not.toBe(401);
   });
 });
 

@@ -55,6 +55,7 @@ export class ReauthorizeTokenController {
     path: '/profile/reauthorize-authorization-token',
     access: 'none',
     tokenOptional: true,
+    credentialsInBody: true,
     device: true,
   })
   @UseGuards(TokenOrQr)
