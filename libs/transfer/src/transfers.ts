@@ -113,7 +113,6 @@ export class Transfers {
     return { auth, url: `${direction === 'up' ? upstreamUrl : downstreamUrl}?auth=${auth}`, authHash, expiresAt };
   }
 
-  /** Whether a transfer of this purpose and id is under way, in whatever process. */
   /** The context that serves the transfer of an auth; null for an auth that is malformed or unknown. */
   async serviceOf(direction: Direction, given: unknown): Promise<string | null> {
     const auth = authOf(given);
@@ -122,6 +121,7 @@ export class Transfers {
     return this.handlers.get(handlerKey({ direction, purpose }))?.service ?? vault;
   }
 
+  /** Whether a transfer of this purpose and id is under way, in whatever process. */
   running(purpose: string, id: string): Promise<boolean> {
     return this.table.running(purpose, id);
   }
