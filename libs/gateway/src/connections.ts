@@ -8,11 +8,14 @@ import type { Socket } from 'node:net';
 export class Connections {
   /** Requests under way on each. */
   private readonly requests = new Map<Socket, number>();
+  private readonly seen = new WeakSet<Socket>();
   private closing = false;
 
   constructor(server: Server) {
     server.on('connection', (socket) => {
-      socket.once('close', () => this.requests.delete(socket));
+      // One comes again for each upgrade that was declined on it.
+      if (!this.seen.has(socket)) socket.once('close', () => this.requests.delete(socket));
+      this.seen.add(socket);
       this.set(socket, 0);
     });
     // From here on it is the WebSocket's.

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { Connections } from './connections';
 import { declineUpgrade, wantsWebSocket } from './decline-upgrade';
 
 let server: Server;
@@ -49,6 +50,20 @@ test('with its body, however it comes in, and the connection goes on', async () 
   expect(answer).toContain('"abcdef"]');
   expect(answer).toContain('"xyz"]');
   expect(answer.indexOf('/first')).toBeLessThan(answer.indexOf('/second'));
+});
+
+test('a connection may come with an offer in every request, and keeps nothing of the former ones', async () => {
+  new Connections(server);
+  const listeners: number[] = [];
+  server.on('request', ({ socket }) => listeners.push(socket.listenerCount('close')));
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  for (let request = 1; request <= 3; request++) {
+    socket.write(`GET / HTTP/1.1\r\nHost: x\r\n${offer}\r\n`);
+    expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 OK/);
+  }
+  socket.destroy();
+  expect(listeners).toHaveLength(3);
+  expect(new Set(listeners).size).toBe(1);
 });
 
 test.each([
