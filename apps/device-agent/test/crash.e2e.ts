@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { randomBytes, uuid7 } from '@symbolon/crypto';
 import { instant } from '@symbolon/kernel';
 import { exits } from '../src/halt';
@@ -50,6 +50,10 @@ function blobs(): string[] {
   return readdirSync(join(dir, 'blobs')).flatMap((shard) => readdirSync(join(dir, 'blobs', shard)));
 }
 
+function* pieces(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+}
+
 async function inventory(): Promise<Record<string, unknown>[]> {
   const id = server.order('storage.inventory', { after: null, limit: 500 });
   return (await server.answerTo(id)).content['items'] as Record<string, unknown>[];
@@ -96,6 +100,32 @@ it('killed in the middle of a large write leaves nothing of it, and stores it af
   expect(readdirSync(join(dir, 'drafts'))).toEqual([]);
   expect(await inventory()).toEqual([{ objectId, version: 1, ...described(bytes) }]);
   half.destroy();
+});
+
+// The peak of a process is told by Linux alone.
+(process.platform === 'linux' ? it : it.skip)('takes and gives back a large payload in constant memory', async () => {
+  const { pid } = await start();
+  const peakMb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+  const target = { objectId: newObjectId(), version: 1 };
+  const expires = instant(Date.now() + 3_600_000);
+  const through = async (bytes: Buffer) => {
+    const about = { ...target, ...described(bytes) };
+    const write = server.order('storage.write', {
+      ...about,
+      payloadUrl: server.offer(Readable.from(pieces(bytes), { objectMode: false })),
+      payloadUrlExpiresAt: expires,
+    });
+    expect((await server.answerTo(write)).type).toBe('storage.write_ack');
+    const { url, bytes: returned } = server.expectUpload();
+    const read = server.order('storage.read', { ...target, uploadUrl: url, uploadUrlExpiresAt: expires });
+    expect((await server.answerTo(read)).content).toEqual({ ...about, found: true, uploaded: true });
+    expect((await returned).equals(bytes)).toBe(true);
+    target.version++;
+  };
+  await through(randomBytes(8_000_000));
+  const before = peakMb();
+  await through(Buffer.alloc(96 * 1024 * 1024, 'large'));
+  expect(peakMb() - before).toBeLessThan(48);
 });
 
 it('killed again and again under small writes keeps every write that it acknowledged, and doubles none (C10)', async () => {
