@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { CommandAccepted, PollCreated, ProfileDeleted } from '@symbolon/contracts';
-import { type CommandStatus, Commands, CommandStatuses } from '@symbolon/command-log';
+import { type CommandStatus, Commands, CommandStatuses, isFinalStatus } from '@symbolon/command-log';
 import { uuid5 } from '@symbolon/crypto';
 import { statusNumber } from '@symbolon/http';
 import { Clock, EventStore, millisOf, type Recorded } from '@symbolon/kernel';
@@ -234,7 +234,7 @@ export class ChannelHub {
   private async pending(commandId: string, body: PendingBody): Promise<Told | null> {
     if (this.followed === 0) return null;
     const status = await this.statuses.find(commandId);
-    if (!status || status.partOf !== null || status.profileId === null || isEnd(status)) return null;
+    if (!status || status.partOf !== null || status.profileId === null || isFinalStatus(status.status)) return null;
     const { profileId, applicationId } = status;
     return { profileId, applicationId, messages: [pendingMessage(commandId, body)], progress: true };
   }
@@ -323,10 +323,6 @@ type PendingBody = 'started' | 'pending_vote' | { readonly done: number; readonl
 
 function pendingMessage(commandId: string, body: PendingBody): object {
   return { data: { type: 'X-DPT-CAB-ID', id: commandId, command_status: statusNumber('started'), body } };
-}
-
-function isEnd({ status }: CommandStatus): boolean {
-  return status === 'succeeded' || status === 'rejected';
 }
 
 function endMessage({ commandId, status, body, reason }: CommandStatus): object {

@@ -41,8 +41,9 @@ export function instant(millis: number): Instant {
 }
 
 /** Whole seconds, as answers and lists show times: `2026-02-21T15:33:44+00:00`. */
-export function wholeSeconds(at: Instant): string {
-  return instant(Math.floor(Date.parse(at) / 1000) * 1000).replace('.000', '');
+export function wholeSeconds(at: Instant | Date): string {
+  const millis = typeof at === 'string' ? Date.parse(at) : at.getTime();
+  return instant(Math.floor(millis / 1000) * 1000).replace('.000', '');
 }
 
 /** Milliseconds since 1970 of an instant. */

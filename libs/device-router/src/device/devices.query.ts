@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { PersonalBoxes } from '@symbolon/crypto';
 import { type List, listOf, type ListQuery, offsetOf } from '@symbolon/http';
-import { instant, wholeSeconds } from '@symbolon/kernel';
+import { wholeSeconds } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 import { Presence, type Seen } from '../channel/presence';
 
@@ -134,7 +134,7 @@ export class Devices {
           signingKeyRegistered: row.signing_key !== null,
           ...seenFields(seen.get(row.device_identifier)),
           meta,
-          createdAt: timeOf(row.created_at),
+          createdAt: wholeSeconds(row.created_at),
         };
       }),
     );
@@ -162,7 +162,7 @@ export class Devices {
         status: row.status,
         ...seenFields(seen.get(row.device_identifier)),
         tokensHeld: Number(row.tokens_held),
-        registeredAt: timeOf(row.storage_since),
+        registeredAt: wholeSeconds(row.storage_since),
       })),
     );
     return listOf(items, count, page);
@@ -187,10 +187,6 @@ export class Devices {
 
 function seenFields(seen: Seen | undefined) {
   return { online: seen?.online ?? false, lastSeenAt: seen?.lastSeenAt ? wholeSeconds(seen.lastSeenAt) : null };
-}
-
-function timeOf(date: Date): string {
-  return wholeSeconds(instant(date.getTime()));
 }
 
 function textOf(value: unknown): string | null {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { PersonalBoxes } from '@symbolon/crypto';
 import { type List, listOf, type ListQuery, offsetOf } from '@symbolon/http';
-import { instant, wholeSeconds } from '@symbolon/kernel';
+import { wholeSeconds } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 
 interface Row {
@@ -66,8 +66,8 @@ export class PolicyRows {
       votingConfigurationId: row.configuration_name,
       configurationId: row.configuration_name,
       active: row.active,
-      createdAt: timeOf(row.created_at),
-      updatedAt: timeOf(row.updated_at),
+      createdAt: wholeSeconds(row.created_at),
+      updatedAt: wholeSeconds(row.updated_at),
     };
   }
 
@@ -78,8 +78,4 @@ export class PolicyRows {
     );
     return Number(row?.count ?? 0);
   }
-}
-
-function timeOf(date: Date): string {
-  return wholeSeconds(instant(date.getTime()));
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { KeyStore, PersonalBoxes } from '@symbolon/crypto';
 import { type List, type ListQuery, listOf, offsetOf } from '@symbolon/http';
-import { Clock, instant, wholeSeconds } from '@symbolon/kernel';
+import { Clock, wholeSeconds } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 import { openColumn } from '../token/token-boxes';
 import type { TokenMeta } from '../token/token.events';
@@ -266,13 +266,9 @@ export class ListTokens {
       status,
       size: size === null ? null : Number(size),
       version,
-      createdAt: timeOf(row.created_at),
-      updatedAt: timeOf(row.updated_at),
-      expiresAt: status === 'permanent' ? null : timeOf(row.expires_at),
+      createdAt: wholeSeconds(row.created_at),
+      updatedAt: wholeSeconds(row.updated_at),
+      expiresAt: status === 'permanent' ? null : wholeSeconds(row.expires_at),
     };
   }
-}
-
-function timeOf(date: Date): string {
-  return wholeSeconds(instant(date.getTime()));
 }

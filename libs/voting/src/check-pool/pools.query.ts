@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PersonalBoxes } from '@symbolon/crypto';
-import { instant, wholeSeconds } from '@symbolon/kernel';
+import { wholeSeconds } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 import type { PollData } from '../poll/poll.events';
 
@@ -64,14 +64,10 @@ export class Pools {
       maxAttempts: data.maxAttempts,
       previousPoolId: data.previousPoolId,
       nextPoolId: row.next_pool_id,
-      createdAt: timeOf(row.created_at),
+      createdAt: wholeSeconds(row.created_at),
       expiresAt: wholeSeconds(data.expiresAt),
-      resolvedAt: row.resolved_at && timeOf(row.resolved_at),
+      resolvedAt: row.resolved_at && wholeSeconds(row.resolved_at),
       reason: row.reason,
     };
   }
-}
-
-function timeOf(date: Date): string {
-  return wholeSeconds(instant(date.getTime()));
 }

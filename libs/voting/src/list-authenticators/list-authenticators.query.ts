@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { PersonalBoxes } from '@symbolon/crypto';
 import { type List, listOf, type ListQuery, offsetOf } from '@symbolon/http';
-import { instant, wholeSeconds } from '@symbolon/kernel';
+import { wholeSeconds } from '@symbolon/kernel';
 import { Registry } from '@symbolon/platform';
 import { DataSource } from 'typeorm';
 
@@ -44,8 +44,8 @@ export class ListAuthenticators {
           verified: row.verified,
           online,
           lastSeenAt: lastSeenAt && wholeSeconds(lastSeenAt),
-          registeredAt: timeOf(row.registered_at),
-          lastVoteAt: row.last_vote_at && timeOf(row.last_vote_at),
+          registeredAt: wholeSeconds(row.registered_at),
+          lastVoteAt: row.last_vote_at && wholeSeconds(row.last_vote_at),
         };
       }),
     );
@@ -57,8 +57,4 @@ export class ListAuthenticators {
     const fields = await this.boxes.open({ ...named, stream: `device-${device_identifier}` }, owner_profile_id);
     return fields?.['deviceName'] ?? null;
   }
-}
-
-function timeOf(date: Date): string {
-  return wholeSeconds(instant(date.getTime()));
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { VotingConfigurationFields } from '@symbolon/contracts';
 import { isUuid, type List, listOf, type ListQuery, offsetOf } from '@symbolon/http';
-import { instant, wholeSeconds } from '@symbolon/kernel';
+import { wholeSeconds } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 
 interface Row {
@@ -59,11 +59,7 @@ function itemOf({ id, name, fields, created_at, updated_at }: Row): object {
     quorumSize: fields.quorumSize,
     numberOfAttempts: fields.numberOfAttempts,
     category: fields.category,
-    createdAt: timeOf(created_at),
-    updatedAt: timeOf(updated_at),
+    createdAt: wholeSeconds(created_at),
+    updatedAt: wholeSeconds(updated_at),
   };
-}
-
-function timeOf(date: Date): string {
-  return wholeSeconds(instant(date.getTime()));
 }
