@@ -1,7 +1,15 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { ManualClock } from '@symbolon/kernel';
-import { password, TestApplication, type TestProfile, TestServer } from '@symbolon/testing';
+import {
+  password,
+  ScriptedVoting,
+  TestApplication,
+  type TestProfile,
+  TestServer,
+  TestSocket,
+  withoutVoting,
+} from '@symbolon/testing';
 
 const unauthorized =
   '{"type":"urn:symbolon:problem:unauthorized","title":"Unauthorized","status":401,"detail":"The request carries no valid credentials.","code":"unauthorized"}';
@@ -9,10 +17,12 @@ const register = '/profile/register-profile';
 
 const clock = new ManualClock(Date.now());
 let server: TestServer;
+let voting: ScriptedVoting;
 let ada: TestProfile;
 
 beforeAll(async () => {
-  server = await TestServer.start({ clock });
+  server = await TestServer.start({ clock, contexts: withoutVoting });
+  voting = new ScriptedVoting(server);
   ada = await server.profile();
 });
 
@@ -187,6 +197,80 @@ describe('16 OAuth application list', () => {
     ]);
     const ids = [...first.items, ...second.items].map(({ applicationId }) => applicationId);
     expect(ids).toEqual([...ids].sort().reverse());
+  });
+});
+
+describe('what a policy holds', () => {
+  let eve: TestProfile;
+
+  beforeEach(async () => {
+    eve = await server.profile();
+    await voting.authenticator(eve.profileId);
+    const applyingEventIds = ['profile.change_password', 'profile.delete_account', 'public_key.replaced'];
+    const fields = { policyTemplateId: 'security_settings', applyingEventIds };
+    const { id } = (await server.done('/policy/register', fields, eve.token)).body;
+    await server.done('/policy/activate', { policyId: id }, eve.token);
+  });
+
+  test('6 waits, is told by its status and repeated by its Idempotency-Key, and keeps the token that asked', async () => {
+    const other = await server.login(eve.username);
+    const json = { currentPassword: password, newPassword: 'short yellow oak table' };
+    const call = (wait?: number) =>
+      server.post('/profile/change-password', {
+        token: eve.token,
+        json,
+        headers: { 'idempotency-key': 'held' },
+        ...(wait === undefined ? {} : { wait }),
+      });
+    const held = await call(1);
+    const { commandId } = held.body;
+    expect([held.status, held.body, held.headers.get('preference-applied')]).toEqual([
+      202,
+      { commandId, status: 'started' },
+      null,
+    ]);
+    expect([(await call()).status, (await call()).body.commandId]).toEqual([202, commandId]);
+    const path = `/request-status/${commandId}`;
+    const pending = await server.get(path, { token: other });
+    expect([pending.status, pending.body]).toMatchObject([
+      202,
+      { commandId, command_status: 1, reason: null, body: null },
+    ]);
+    expect((await server.post(path)).text).toBe('"started"');
+    expect((await server.get(path)).text).toBe(unauthorized);
+
+    await voting.vote(commandId, 'succeeded');
+    const end = await call(30);
+    expect([end.status, end.body]).toMatchObject([
+      200,
+      { commandId, status: 'succeeded', body: { profileId: eve.profileId }, poolId: expect.any(String) },
+    ]);
+    expect((await server.get(path, { token: eve.token })).status).toBe(200);
+    expect((await server.get(path, { token: other })).text).toBe(unauthorized);
+  });
+
+  test('the account is there until the vote has succeeded', async () => {
+    const socket = await TestSocket.join(server.url, eve.token);
+    const path = '/profile/delete-account';
+    const { commandId } = (await server.post(path, { token: eve.token, json: { password } })).body;
+    expect((await server.get('/profile/retrieve-profile-id', { token: eve.token })).status).toBe(200);
+    await voting.vote(commandId, 'succeeded');
+    expect(await socket.end(commandId)).toMatchObject({ command_status: 2, body: null });
+    await socket.close();
+    expect((await server.get('/profile/retrieve-profile-id', { token: eve.token })).text).toBe(unauthorized);
+  });
+
+  test('20 the key stays what it was until the vote has succeeded', async () => {
+    const { token } = eve;
+    const keyOf = async () => (await server.get('/public-key/retrieve-public-key', { token })).body.publicKey;
+    const former = await keyOf();
+    const { publicKey } = (await server.get('/public-key/generate-keys', { token })).body;
+    const held = await server.post('/public-key/register-public-key', { token, json: { publicKey } });
+    expect([held.status, await keyOf()]).toEqual([202, former]);
+    const { commandId } = held.body;
+    await voting.vote(commandId, 'succeeded');
+    expect((await server.get(`/request-status/${commandId}`, { token, wait: 30 })).body.status).toBe('succeeded');
+    expect(await keyOf()).toBe(publicKey);
   });
 });
 
