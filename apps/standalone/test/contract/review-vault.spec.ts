@@ -436,6 +436,34 @@ describe('devices', () => {
     expect((await shown(pending)).meta).toEqual({});
   });
 
+  test('35, 36 and 41 check the form of their fields', async () => {
+    const request = (fields: object) => outcomeOf('request-unique-identifier', fields);
+    expect(await request({ deviceName: '🕰'.repeat(100), meta: '{"a":1}' })).toBe('succeeded');
+    expect(await request({ deviceName: '🕰'.repeat(101) })).toBe('422 validation_failed');
+    expect(await request({ deviceName: 'a', meta: [1] })).toBe('422 validation_failed');
+    expect(await request({ deviceName: 'a', meta: { a: 'x'.repeat(16_384) } })).toBe('422 validation_failed');
+    expect(await request({ deviceName: 'a', publicKey: '00'.repeat(100) })).toBe('422 public_key.invalid');
+    expect(await request({ deviceName: 'a', signingKey: 'xy' })).toBe('422 public_key.invalid');
+    for (const id of ['x', '', null, undefined])
+      expect(await outcomeOf('retrieve-unique-identifier', { id })).toBe('422 validation_failed');
+    expect(await outcomeOf('retrieve-unique-identifier', { id: uuid7() })).toBe('404 not_found');
+    expect(await outcomeOf('download-device-configuration', {})).toBe('422 validation_failed');
+    const { deviceIdentifier } = device;
+    const rotated = `/device/retrieve-device-configuration/${deviceIdentifier}?rotate=perhaps`;
+    expect((await server.get(rotated, ada)).status).toBe(422);
+    const shownAgain = await server.post('/device/download-device-configuration', {
+      form: { deviceIdentifier, rotate: '0' },
+      token: ada.token,
+    });
+    expect(Object.keys(shownAgain.body).sort()).toEqual([
+      'cab-public-key',
+      'channel-url',
+      'client-id',
+      'device-identifier',
+      'jwks-url',
+    ]);
+  });
+
   test('44 and 46 are of storage devices alone', async () => {
     const { body } = await server.get('/storage/list-storage-devices', ada);
     expect(body.items.map((one: object) => Object.keys(one).sort())).toEqual([
@@ -699,5 +727,131 @@ describe('what breaks off', () => {
     device.behaviour['storage.delete'] = (taken) => remove.call(device, taken);
     expect((await server.post(read.content.uploadUrl, { body: 'x' })).status).toBe(401);
     await empty();
+  });
+});
+
+describe('batches', () => {
+  const path = '/data-token/batch';
+  const value = (bytes: number) => Buffer.alloc(bytes, 1).toString('base64url');
+
+  test.each([
+    ['no items', { items: [] }, '422 validation_failed'],
+    ['no list', { items: 'x' }, '422 validation_failed'],
+    ['an item that is none', { items: ['AAAA'] }, '422 validation_failed'],
+    ['1001 items', { items: Array.from({ length: 1001 }, () => ({ data: 'AA' })) }, '422 validation_failed'],
+    ['an item without context', { context: undefined, items: [{ data: 'AA' }] }, '422 validation_failed'],
+    ['a context that is too long', { items: [{ data: 'AA', context: 'x'.repeat(256) }] }, '422 validation_failed'],
+    ['no data', { items: [{ data: '' }] }, '422 validation_failed'],
+    ['65,537 bytes', { items: [{ data: 'AA' }, { data: value(65_537) }] }, '413 payload_too_large'],
+  ])('refuses %s', async (_, fields, expected) => {
+    expect(await outcome(path, { context: 'many', ...fields })).toBe(expected);
+  });
+
+  test('take 65,536 bytes, a form, and contexts of their own; each value comes back, sealed where asked', async () => {
+    const { body } = await server.post(path, {
+      form: { context: 'common', 'items[0][data]': value(65_536), 'items[1][data]': 'AQ', 'items[1][context]': 'own' },
+      token: ada.token,
+      wait: 30,
+    });
+    expect(body.body.items).toMatchObject([
+      { status: 'succeeded', reason: null, version: 1, size: 65_536 },
+      { status: 'succeeded', reason: null, version: 1, size: 1 },
+    ]);
+    const tokens: string[] = body.body.items.map(({ token }: { token: string }) => token);
+    expect(await Promise.all(tokens.map(async (token) => (await item(token)).context))).toEqual(['common', 'own']);
+    const socket = await TestSocket.join(server.url, ada.token);
+    const asked = await server.done('/data-token/batch-request', { tokens: [...tokens, 'dt_x'] }, ada.token);
+    expect(asked.body.items).toMatchObject([
+      { status: 'succeeded', token: tokens[0], outputType: 0, size: 65_536 },
+      { status: 'succeeded', token: tokens[1], outputType: 0, size: 1 },
+      { status: 'rejected', reason: 'data_token.not_found' },
+    ]);
+    for (const { requestId, size } of asked.body.items.slice(0, 2)) {
+      const { data } = await socket.until(
+        (frame) => frame.data?.type === 'X-DPT-CAB-REQUEST-ID' && frame.data.id === requestId,
+      );
+      expect(Buffer.from(data.body, 'base64')).toHaveLength(size);
+    }
+    await socket.close();
+    const sealed = await server.done('/data-token/batch-request', { tokens: tokens.slice(1), sealed: true }, ada.token);
+    const answer = await fetch(sealed.body.items[0].downloadUrl);
+    expect((await answer.arrayBuffer()).byteLength).toBe(136 + 1 + 16);
+    expect(await outcome('/data-token/batch-request', { tokens: [] })).toBe('422 validation_failed');
+    expect(await outcome('/data-token/batch-request', { tokens: ['dt_x'] })).toBe('data_token.not_found');
+  });
+});
+
+describe('27 Request data via token', () => {
+  const path = '/data-token/request-data';
+  test.each([
+    ['true', 153],
+    [true, 153],
+    ['1', 153],
+    [1, 153],
+    ['false', 1],
+    [0, 1],
+    [null, 1],
+  ])('sealed as %j gives %i bytes', async (sealed, length) => {
+    const token = await stored(Buffer.from('a'));
+    const { body } = await server.done(path, { token, sealed }, ada.token);
+    expect(body).toEqual({
+      requestId: expect.any(String),
+      outputType: 0,
+      size: 1,
+      downloadUrl: expect.stringMatching(/\/downstream\/\?auth=[\w-]{43}$/),
+      expiresAt: expect.any(String),
+    });
+    expect((await (await fetch(body.downloadUrl)).arrayBuffer()).byteLength).toBe(length);
+  });
+
+  test('of an auth given twice the last counts; the other way round it is none', async () => {
+    const token = await stored(Buffer.from('a'));
+    const { body } = await server.done(path, { token }, ada.token);
+    const auth = new URL(body.downloadUrl).searchParams.get('auth')!;
+    for (const [query, status] of [
+      [`auth=${auth}&auth=x`, 401],
+      [`auth=x&auth=${auth}&more=1`, 200],
+    ] as const)
+      expect((await fetch(`${server.url}/downstream/?${query}`)).status).toBe(status);
+  });
+
+  test('refuses another', async () => {
+    expect(await outcome(path, { token: 'dt_x', sealed: 'yes' })).toBe('422 validation_failed');
+    expect(await outcome(path, {})).toBe('422 validation_failed');
+    expect(await outcome(path, { token: 'T-x' })).toBe('404 data_token.not_found');
+  });
+});
+
+describe('a device without a signing key', () => {
+  test('stores, gives back and deletes by its credentials alone; versions stay until it is told', async () => {
+    const bob = await server.profile();
+    const plain = await TestDevice.of(server, bob, { signing: false });
+    await plain.connect();
+    const { commandId } = await server.done(reservePath, { context: 'plain' }, bob.token);
+    const { token } = (await server.get(`/data-token/retrieve-temporary-data-token/${commandId}`, bob)).body;
+    await server.done(exchangePath, { temporaryTokenSpace: token, data: 'AAAA' }, bob.token);
+    const usual = plain.behaviour['storage.delete']!;
+    plain.behaviour['storage.delete'] = () => undefined;
+    await server.done(updatePath, { token, data: 'AAAB' }, bob.token);
+    const [[objectId, versions]] = [...plain.objects] as [[string, { version: number }[]]];
+    expect(versions.map(({ version }) => version)).toEqual([1, 2]);
+    clock.advance(60);
+    await server.served.app.get(Deadlines).runDue();
+    const order = await plain.got('storage.delete');
+    expect(order.content).toEqual({ objectId, upToVersion: 1 });
+    plain.behaviour['storage.delete'] = usual;
+    await usual(order);
+    expect(plain.objects.get(objectId)).toHaveLength(1);
+    const { body } = await server.done('/data-token/request-data', { token }, bob.token);
+    expect(Buffer.from(await (await fetch(body.downloadUrl)).arrayBuffer()).toString('base64')).toBe('AAAB');
+    await server.done('/data-token/delete-data', { token }, bob.token);
+    await plain.until(() => plain.objects.size === 0);
+    const { rows } = await server.database.pool.query(
+      `select data->>'signed' as signed from es.event
+        where type = 'storage.write_acknowledged' and data->>'deviceIdentifier' = $1`,
+      [plain.deviceIdentifier],
+    );
+    expect(rows).toEqual([{ signed: 'false' }, { signed: 'false' }]);
+    await plain.leave();
   });
 });
