@@ -159,8 +159,10 @@ export class Inbox {
       return 'device.unseal_failed';
     }
     const content = parse(text);
-    if (content === undefined) await this.spoiled(order);
-    if (content === undefined) return 'device.envelope_invalid';
+    if (content === undefined) {
+      await this.spoiled(order);
+      return 'device.envelope_invalid';
+    }
     return reader(content, { order, envelope, owner, signed: signingKey !== null });
   }
 
