@@ -43,12 +43,13 @@ export class RegisterPolicyController {
   async register(@Body() body: RegisterPolicyBody, @CallerOf() caller: ProfileCaller): Promise<Accepted> {
     const { policyTemplateId, applyingEventIds, configuration = {} } = body;
     const template = policyTemplate(policyTemplateId);
-    if (!template) throw refused('policy.template_unknown', 'policyTemplateId');
+    if (!template) throw refused('policy.template_unknown', 'policyTemplateId', 'is no template');
     const events = new Set(applyingEventIds);
     if (![...events].every((id) => offers(template, id)))
       throw refused('policy.event_not_in_template', 'applyingEventIds');
     const read = readConfiguration(configuration, template.configuration);
-    if (!read) throw refused('policy.configuration_key_unknown', 'configuration');
+    if (!read)
+      throw refused('policy.configuration_key_unknown', 'configuration', 'holds an unknown key or a wrong value');
     const input: RegisterPolicyInput = {
       id: uuid7(),
       name: body.name ?? `policy-${randomBytes(4).toString('hex')}`,
@@ -65,6 +66,6 @@ function offers({ events }: PolicyTemplate, id: string): boolean {
   return (events as readonly string[]).includes(id);
 }
 
-function refused(code: Reason, field: string): Problem {
-  return new Problem(422, code, { errors: { [field]: ['is not offered by the template'] } });
+function refused(code: Reason, field: string, says = 'is not offered by the template'): Problem {
+  return new Problem(422, code, { errors: { [field]: [says] } });
 }
