@@ -1,5 +1,5 @@
 import { Body, Controller } from '@nestjs/common';
-import { Commands, KeyReused, type ProfileCaller } from '@symbolon/command-log';
+import { Commands, type ProfileCaller } from '@symbolon/command-log';
 import { sha256Hex } from '@symbolon/crypto';
 import { Accepted, Base64Field, CallerOf, Endpoint } from '@symbolon/http';
 import { Clock } from '@symbolon/kernel';
@@ -53,13 +53,7 @@ export class ExchangeDataController {
     if (ref.tokenId !== null) await this.registry.requireCarrier({ profileId: caller.profileId });
     const parcel = ref.tokenId === null ? null : await this.parcels.seal(caller.profileId, ref.tokenId, one(bytes));
     const input: ExchangeDataInput = { ...ref, begunAt, parcel };
-    try {
-      const submitted = await this.commands.submit({ ...submission, input });
-      if (submitted.repeated && parcel) await this.parcels.discard([parcel.parcelId]);
-      return new Accepted(submitted);
-    } catch (error) {
-      if (error instanceof KeyReused && parcel) await this.parcels.discard([parcel.parcelId]);
-      throw error;
-    }
+    const submitted = this.commands.submit({ ...submission, input });
+    return new Accepted(await this.parcels.takenBy(submitted, parcel ? [parcel] : []));
   }
 }

@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { KeyReused, type Submitted } from '@symbolon/command-log';
 import { KeyStore, sealLayer2, sha256Hex, Sha256Meter, uuid7 } from '@symbolon/crypto';
 import { Clock, EventStore, Gathered, Streams } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
@@ -123,6 +124,19 @@ export class Parcels implements OnModuleInit {
       return refs;
     } catch (error) {
       await this.discard(parcelIds).catch(() => undefined); // else the sweep does it
+      throw error;
+    }
+  }
+
+  /** Destroys parcels that a call has sealed where an earlier call with its Idempotency-Key counts instead. */
+  async takenBy(submission: Promise<Submitted>, parcels: readonly ParcelRef[]): Promise<Submitted> {
+    const discard = () => this.discard(parcels.map(({ parcelId }) => parcelId));
+    try {
+      const submitted = await submission;
+      if (submitted.repeated) await discard();
+      return submitted;
+    } catch (error) {
+      if (error instanceof KeyReused) await discard();
       throw error;
     }
   }

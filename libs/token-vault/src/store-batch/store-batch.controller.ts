@@ -1,6 +1,6 @@
 import { Body, Controller } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { Commands, KeyReused, type ProfileCaller } from '@symbolon/command-log';
+import { Commands, type ProfileCaller } from '@symbolon/command-log';
 import { sha256Hex, uuid7 } from '@symbolon/crypto';
 import {
   Accepted,
@@ -77,15 +77,7 @@ export class StoreBatchController {
     );
     const items = values.map(({ context }, index) => ({ tokenId: tokenIds[index]!, context, parcel: parcels[index]! }));
     const input: StoreBatchInput = { begunAt, items };
-    const discard = () => this.parcels.discard(parcels.map(({ parcelId }) => parcelId));
-    try {
-      const submitted = await this.commands.submit({ ...submission, input });
-      if (submitted.repeated) await discard();
-      return new Accepted(submitted);
-    } catch (error) {
-      if (error instanceof KeyReused) await discard();
-      throw error;
-    }
+    return new Accepted(await this.parcels.takenBy(this.commands.submit({ ...submission, input }), parcels));
   }
 }
 
