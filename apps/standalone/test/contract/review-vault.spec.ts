@@ -833,7 +833,7 @@ describe('a device without a signing key', () => {
     const usual = plain.behaviour['storage.delete']!;
     plain.behaviour['storage.delete'] = () => undefined;
     await server.done(updatePath, { token, data: 'AAAB' }, bob.token);
-    const [[objectId, versions]] = [...plain.objects] as [[string, { version: number }[]]];
+    const [objectId, versions] = [...plain.objects][0]!;
     expect(versions.map(({ version }) => version)).toEqual([1, 2]);
     clock.advance(60);
     await server.served.app.get(Deadlines).runDue();
