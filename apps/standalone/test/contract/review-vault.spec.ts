@@ -656,6 +656,24 @@ describe('what breaks off', () => {
     await empty();
   });
 
+  test('an upload that ran past the time of its reservation ends it with itself', async () => {
+    const late = await reserve({ ttl: 1 });
+    clock.advance(50); // a transfer shows every few seconds that it lives, and this clock jumps
+    const request = httpRequest(late.stream, { method: 'POST', headers: { 'content-length': '300000' } });
+    request.on('error', () => undefined);
+    request.write(bytes.subarray(0, 150_000));
+    while ((await parcels()).length === 0) await new Promise(setImmediate);
+    clock.advance(11);
+    await server.served.app.get(Deadlines).runDue();
+    expect(await item(late.token)).toMatchObject({ status: 'temporary' });
+    request.destroy();
+    await empty();
+    while (await item(late.token)) await new Promise(setImmediate);
+    expect(await outcome(exchangePath, { temporaryTokenSpace: late.token, data: 'AAAA' })).toBe('data_token.expired');
+    expect((await server.post(late.stream, { body: 'x' })).status).toBe(401);
+    await empty();
+  });
+
   test('the way from and to a device as well', async () => {
     const { store, giveBack } = device;
     const usual = { ...device.behaviour };
