@@ -21,7 +21,7 @@ const mebibyte = 1024 * 1024;
 const size = 64 * mebibyte;
 const block = 65_536;
 /** What may lie in the buffers of sockets and streams, far below what passes. */
-const bound = 24 * mebibyte;
+const bound = 32 * mebibyte;
 
 /** A gateway and one service behind it, which behaves as it is told. */
 let gateway: Server;
