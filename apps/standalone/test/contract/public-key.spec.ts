@@ -149,6 +149,15 @@ describe('20 Register public key', () => {
     const foreign = await server.post('/public-key/register-public-key', { token: one.token, json, wait: 10 });
     expect(foreign.body.reason).toBe('device.not_found');
   });
+
+  test('a profile is no device of its own', async () => {
+    const { token, profileId } = await server.profile();
+    const json = { publicKey: await freshKey(token), deviceIdentifier: profileId };
+    const { body } = await server.post('/public-key/register-public-key', { token, json, wait: 10 });
+    expect([body.status, body.reason]).toEqual(['rejected', 'device.not_found']);
+    const path = `/public-key/retrieve-public-key?deviceIdentifier=${profileId}`;
+    expect((await server.get(path, { token })).status).toBe(404);
+  });
 });
 
 describe('21 Retrieve public key', () => {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PersonalBoxes } from '@symbolon/crypto';
-import { instant, Streams } from '@symbolon/kernel';
+import { type Actor, instant, Streams } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 import { profile } from './profile.model';
 
@@ -70,6 +70,13 @@ export class Profiles {
   ): Promise<boolean> {
     const { state } = await this.streams.load(profile, profileId);
     return state.publicKey !== null && (state.publicKey !== publicKey || state.signingKey !== signingKey);
+  }
+
+  /** Whose key is meant: the caller's own, or that of a device of his; null where he names something else. */
+  async keyHolder(actor: Actor, profileId: string, deviceIdentifier: string | null): Promise<string | null> {
+    if (deviceIdentifier === null) return profileId;
+    if (actor.kind === 'device' && deviceIdentifier === profileId) return profileId;
+    return (await this.ownsDevice(profileId, deviceIdentifier)) ? deviceIdentifier : null;
   }
 
   /** Is this a pending or approved device of the profile? */

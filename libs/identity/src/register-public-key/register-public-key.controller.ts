@@ -35,10 +35,12 @@ export class RegisterPublicKeyController {
   })
   async register(@Body() body: RegisterPublicKeyBody, @CallerOf() caller: ProfileCaller): Promise<Accepted> {
     const { hex: publicKey, fingerprint } = parsePublicKey(body.publicKey);
-    const profileId = body.deviceIdentifier ?? caller.profileId;
-    const input = { profileId, publicKey, signingKey: body.signingKey ?? null, fingerprint };
+    const { deviceIdentifier = null, signingKey = null } = body;
+    const input = { deviceIdentifier, publicKey, signingKey, fingerprint };
+    const holder = await this.profiles.keyHolder(caller.actor, caller.profileId, deviceIdentifier);
     // Policies may guard a key that is there; the first one opens nothing that was closed.
-    const operation = (await this.profiles.replacesKey(profileId, input)) ? 'public_key.replaced' : null;
+    const replaces = holder !== null && (await this.profiles.replacesKey(holder, input));
+    const operation = replaces ? 'public_key.replaced' : null;
     const submission = { type: RegisterPublicKey.type, caller, input, fields: body, operation } as const;
     return new Accepted(await this.commands.submit(submission));
   }

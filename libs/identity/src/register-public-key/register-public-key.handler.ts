@@ -21,10 +21,10 @@ export class RegisterPublicKeyHandler implements ICommandHandler<RegisterPublicK
    */
   async execute({ data, context }: RegisterPublicKey): Promise<HandlerResult> {
     const { cause, commandId: claimId } = context;
-    const { profileId, publicKey, fingerprint } = data;
-    if (profileId !== context.profileId && !(await this.profiles.ownsDevice(context.profileId, profileId))) {
-      return rejected('device.not_found');
-    }
+    const { deviceIdentifier, ...key } = data;
+    const { publicKey, fingerprint } = key;
+    const profileId = await this.profiles.keyHolder(context.actor, context.profileId, deviceIdentifier);
+    if (profileId === null) return rejected('device.not_found');
     const held = await this.claims.hold({ publicKey, claimId }, profileId, cause);
     if (held === 'taken') return rejected('public_key.already_in_use');
     if (held === 'released') {
@@ -32,7 +32,7 @@ export class RegisterPublicKeyHandler implements ICommandHandler<RegisterPublicK
       const { state } = await this.streams.load(profile, profileId);
       return state.phase === 'registered' ? succeeded({ profileId, fingerprint }) : rejected('device.not_found');
     }
-    const outcome = await this.streams.transact(profile, profileId, registerPublicKey, { ...data, claimId }, cause);
+    const outcome = await this.streams.transact(profile, profileId, registerPublicKey, { ...key, profileId, claimId }, cause);
     if (outcome.status === 'refused') {
       await this.claims.release({ publicKey, claimId }, profileId, cause);
       return rejected(outcome.refusal);

@@ -27,9 +27,10 @@ export class RetrievePublicKeyController {
     device: true,
   })
   async retrieve(@Query() { deviceIdentifier }: RetrievePublicKeyQuery, @CallerOf() caller: ProfileCaller) {
-    const profileId = deviceIdentifier ?? caller.profileId;
-    if (profileId !== caller.profileId && !(await this.profiles.ownsDevice(caller.profileId, profileId))) {
-      await this.audit.denied(caller, 'GET', '/public-key/retrieve-public-key', 'not_found');
+    const profileId = await this.profiles.keyHolder(caller.actor, caller.profileId, deviceIdentifier ?? null);
+    if (profileId === null) {
+      const isOther = deviceIdentifier !== caller.profileId;
+      if (isOther) await this.audit.denied(caller, 'GET', '/public-key/retrieve-public-key', 'not_found');
       throw notFound();
     }
     const key = await this.profiles.keyOf(profileId);
