@@ -75,6 +75,7 @@ const vault = (payloads: Map<string, Buffer>): Script => ({
     payloads.set(auth as string, body);
     return succeeded({ token: auth, version: 1, size: body.length });
   },
+  'POST /data-token/update-data': ({ dataToken }) => succeeded({ token: dataToken, version: 1 }),
   'POST /data-token/request-data': ({ token }) => {
     const payload = payloads.get(token as string);
     if (!payload) return refused(404, 'data_token.not_found');
@@ -292,8 +293,13 @@ describe('put and get', () => {
     const plain = Buffer.alloc(length, 'some plaintext ');
     await writeFile(join(dir, 'in'), plain);
     const stored = await symbolon(`put ${join(dir, 'in')} --json`);
-    expect([stored.exit, document(stored)]).toEqual([0, { token: 'dt_0', version: 1, size: length }]);
+    const described = { token: 'dt_0', version: 1, size: length, described: true };
+    expect([stored.exit, document(stored)]).toEqual([0, described]);
     expect(payloads.get('dt_0')!.includes('some plaintext')).toBe(false);
+    // The file's name goes sealed as well.
+    const [description] = server.calls('POST /data-token/update-data');
+    expect(JSON.stringify(description)).toMatch(/"sealed":"/);
+    expect(JSON.stringify(description)).not.toContain('"in"');
     const fetched = await symbolon(`get dt_0 -o ${join(dir, 'out')} --json`);
     expect([fetched.exit, document(fetched)]).toEqual([
       0,
