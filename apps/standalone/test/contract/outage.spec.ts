@@ -48,11 +48,19 @@ const fields: Record<string, object> = {
 const independent = [
   '/health/live',
   '/openapi.json',
+  '/asyncapi.json',
   '/docs',
   '/dptcab/public-key',
   '/public-key/retrieve-cab-public-key',
   '/.well-known/jwks.json',
 ];
+/** Who else may call: an application by its secret, or by its token as it is. */
+const basic: Record<string, string> = {
+  '/oauth-application/retrieve-authorization-code': Buffer.from(`${id}:${'A'.repeat(43)}`).toString('base64'),
+  '/oauth-application/obtain-access-token': Buffer.from(`${id}:${'A'.repeat(43)}`).toString('base64'),
+  '/oauth-application/refresh-access-token': `T-${'A'.repeat(43)}`,
+  '/oauth-application/retrieve-oauth-application-scope': `T-${'A'.repeat(43)}`,
+};
 const health = ['/health', '/utility/check-server-health', '/health/ready'];
 
 test('without the database every row answers 503 with Retry-After, and nothing is recorded', async () => {
@@ -66,7 +74,8 @@ test('without the database every row answers 503 with Retry-After, and nothing i
       for (const verb of Object.keys(verbs)) {
         const target = path.replace(/\{[^}]+\}/, id) + (path.match(/stream$|^\/$/) ? `?auth=${'A'.repeat(43)}` : '');
         const sent = verb === 'get' ? {} : { json: fields[path] ?? {} };
-        const { status, headers, body } = await server.call(verb.toUpperCase(), target, { token: ada.token, ...sent });
+        const caller = basic[path] ? { headers: { authorization: `Basic ${basic[path]}` } } : { token: ada.token };
+        const { status, headers, body } = await server.call(verb.toUpperCase(), target, { ...caller, ...sent });
         if (status !== 503 || body.code !== 'dependency_unavailable' || !Number(headers.get('retry-after'))) {
           wrong.push([verb, path, status, body.code]);
         }

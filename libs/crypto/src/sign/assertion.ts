@@ -70,7 +70,8 @@ export class Assertions {
     if (text !== this.latest && !this.isSignedBy(kid, signed, signature)) throw new AssertionError('signer');
     const claims = objectOf(payload);
     const { iss, aud, req, iat, exp, jti } = claims;
-    if (iss !== this.issuer || aud !== audience || req !== digest(method, url) || typeof jti !== 'string') {
+    const called = digest(method, url);
+    if (iss !== this.issuer || aud !== audience || req !== called || typeof jti !== 'string') {
       throw new AssertionError('claims');
     }
     if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp)) throw new AssertionError('claims');
