@@ -387,6 +387,10 @@ const bounds = `## What bounds these figures
 **A command** is more than one INSERT: three durable appends one after the other (accepted and cleared, the effect, the end), four events, the token sealed and made findable, a deadline, and the rows of every read model that shows it; the personal part of each event is sealed under its subject's key. The end is recorded only when the read models have passed the effect, and the answer given when the status shows the end, so a command waits three times for the disk and three times for the followers of the log. Under load these are shared: statements of all callers are gathered while earlier ones are on their way, and at 32 clients there are one or two per command. What is left is the processor time of the one JavaScript thread of the server: sealing and opening, JSON, and the garbage of both. The reference needs about a ninth of it.
 
 **A file** passes AES-256-GCM four times (layer 2 and layer 3 in the server, layer 3 and the device's own sealing in the device), SHA-256 twice, and two disks, where it is synced before anything is acknowledged; the SDK adds a fifth pass and its own. An upload is complete and synced at the server before a device is told of it, so its two halves follow one another. Where client, server and device do not share two cores, they overlap.
+
+**A batch** spares calls, not work: each value has a layer-2 key, a parcel that is synced, four events in three streams, an order that is sealed to the device and signed, a file that the device syncs, and a signed answer that is checked. The wire has no message for many objects at once. That is 3.8 ms of the server's one JavaScript thread and 2.1 ms of PostgreSQL per value, stored and requested together, so 278 values/s use up the two cores; the aim of 10,000 would leave 0.1 ms.
+
+**A vote** costs the server 20 ms of processor time for five authenticators: five ballots sealed and signed, five votes opened and checked twice (envelope and statement), a dozen appends. With 100 at once they share the thread, which is what the milliseconds above are made of.
 `;
 
 main(process.argv.slice(2)).then(
