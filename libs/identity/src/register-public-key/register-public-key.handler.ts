@@ -32,7 +32,13 @@ export class RegisterPublicKeyHandler implements ICommandHandler<RegisterPublicK
       const { state } = await this.streams.load(profile, profileId);
       return state.phase === 'registered' ? succeeded({ profileId, fingerprint }) : rejected('device.not_found');
     }
-    const outcome = await this.streams.transact(profile, profileId, registerPublicKey, { ...key, profileId, claimId }, cause);
+    const outcome = await this.streams.transact(
+      profile,
+      profileId,
+      registerPublicKey,
+      { ...key, profileId, claimId },
+      cause,
+    );
     if (outcome.status === 'refused') {
       await this.claims.release({ publicKey, claimId }, profileId, cause);
       return rejected(outcome.refusal);
