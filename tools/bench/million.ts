@@ -81,6 +81,11 @@ export async function million(bench: Host): Promise<Section> {
   const { profileId } = await ask(0, 'GET', '/profile/retrieve-profile-id');
   const before = performance.now();
   await fill(database, profileId);
+  // The server has let go of connections that were silent meanwhile.
+  for (const [client, connection] of connections.entries()) {
+    connection.close();
+    connections[client] = new HttpConnection(vault.port);
+  }
   const filled = (performance.now() - before) / 1000;
 
   const list = '/data-token/list-data-tokens';
