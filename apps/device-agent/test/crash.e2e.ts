@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,10 +103,13 @@ it('killed in the middle of a large write leaves nothing of it, and stores it af
   half.destroy();
 });
 
-// The peak of a process is told by Linux alone.
-(process.platform === 'linux' ? it : it.skip)('takes and gives back a large payload in constant memory', async () => {
+it('takes and gives back a large payload in constant memory', async () => {
   const { pid } = await start();
-  const peakMb = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+  // The peak is told by Linux alone; elsewhere what is held afterwards counts.
+  const peakMb = () =>
+    process.platform === 'linux'
+      ? Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+      : Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) / 1024;
   const target = { objectId: newObjectId(), version: 1 };
   const expires = instant(Date.now() + 3_600_000);
   const through = async (bytes: Buffer) => {
