@@ -35,6 +35,15 @@ async function ballot(device: TestDevice): Promise<Taken> {
   return device.got('ballot.issued');
 }
 
+/** The pool as its owner sees it, once it is so. */
+async function untilPool(so: (pool: any) => boolean): Promise<void> {
+  for (const giveUp = performance.now() + 20_000; ;) {
+    const { body } = await server.get(`/voting/check-pool-status/${poolId}`, { token: ada.token });
+    if (so(body)) return;
+    if (performance.now() > giveUp) throw new Error(`the poll stands at ${JSON.stringify(body)}`);
+  }
+}
+
 async function authenticator(signing: boolean): Promise<TestDevice> {
   const device = await TestDevice.of(server, ada, { storage: false, signing });
   await server.done('/verified-authenticator/register', { deviceIdentifier: device.deviceIdentifier }, ada.token);
@@ -54,16 +63,14 @@ beforeAll(async () => {
   await server.done('/verified-authenticator/voting-configuration/register', rules, ada.token);
   const asked = { votingConfigurationId: 'two', title: 'A private title', question: 'A private question' };
   poolId = (await server.done('/voting/create', asked, ada.token)).body.poolId;
+  // Two yes decide: the no is counted before the second of them is cast.
   first.vote(await ballot(first), 'no');
+  await untilPool(({ no }) => no === 1);
   second.vote(await ballot(second), 'yes');
+  await untilPool(({ yes }) => yes === 1);
   const third = devices[2]!;
   third.vote(await ballot(third), 'yes');
-  await third.until(() => true);
-  for (const giveUp = performance.now() + 20_000; ;) {
-    const { body } = await server.get(`/voting/check-pool-status/${poolId}`, { token: ada.token });
-    if (body.status === 'succeeded') break;
-    if (performance.now() > giveUp) throw new Error(`the poll did not end: ${JSON.stringify(body)}`);
-  }
+  await untilPool(({ status }) => status === 'succeeded');
 });
 
 afterAll(async () => {
