@@ -30,8 +30,14 @@ const subprotocol = 'symbolon.device.v1';
 const window = 100;
 /** Messages that wait for the window or a connection; beyond it senders wait. */
 const room = 100;
-/** Received messages under way; beyond it nothing more is read from the socket. */
+/**
+ * Received messages under way; beyond it acks are held back, and with them, by the server's window, what it sends next.
+ * The socket is read all the same: on it come the acks that make room for the answers to what is under way.
+ */
 const intake = 200;
+/** Who sends so many does not mind the window. */
+const mostUnderWay = intake + 3 * window;
+const overrun = 1008;
 const refusalsBeforeHalt = 3;
 
 /** The WebSocket carrier (contract, section 16.6). */
@@ -41,6 +47,7 @@ export class WebSocketLink implements Link {
 
   private readonly outgoing = new Map<string, Outgoing>();
   private readonly waiting: (() => void)[] = [];
+  private readonly heldAcks = new Set<string>();
   private readonly backoff: Backoff;
   private socket: WebSocket | null = null;
   private heartbeat: NodeJS.Timeout | undefined;
@@ -115,7 +122,7 @@ export class WebSocketLink implements Link {
     this.socket = socket;
     let retryAfter = 0;
     let reason = '';
-    socket.on('open', () => this.connected(socket));
+    socket.on('open', () => this.connected());
     socket.on('message', (data: Buffer, binary) => this.take(socket, binary ? null : data.toString()));
     for (const sign of ['ping', 'pong'] as const) socket.on(sign, () => (this.heardAt = Date.now()));
     socket.on('unexpected-response', (request, response) => {
@@ -130,14 +137,13 @@ export class WebSocketLink implements Link {
     socket.on('close', (code) => this.disconnected(code, reason, retryAfter));
   }
 
-  private connected(socket: WebSocket): void {
+  private connected(): void {
     this.heardAt = Date.now();
     this.refusals = 0;
     for (const [id, message] of this.outgoing) {
       if (message.passing) this.outgoing.delete(id);
       else message.sentAt = null;
     }
-    if (this.underWay >= intake) socket.pause();
     this.becomeReady();
     this.options.log('connected');
     this.pump();
@@ -172,16 +178,26 @@ export class WebSocketLink implements Link {
       if (this.outgoing.delete(message.ack)) this.pump();
       return;
     }
+    if (this.underWay >= mostUnderWay) return socket.close(overrun);
     this.underWay++;
-    if (this.underWay >= intake) socket.pause();
-    const confirm = (id: string): void => {
+    void this.receive(message, (id) => this.confirm(id)).then(() => {
+      this.underWay--;
+      this.releaseAcks();
+    });
+  }
+
+  private confirm(id: string): void {
+    this.heldAcks.add(id);
+    this.releaseAcks();
+  }
+
+  private releaseAcks(): void {
+    if (this.underWay > intake) return;
+    for (const id of this.heldAcks) {
       // The server knows acks by id alone: one that a new connection overtook still counts there.
       if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ack: id }));
-    };
-    void this.receive(message, confirm).then(() => {
-      this.underWay--;
-      if (this.underWay < intake) this.socket?.resume();
-    });
+    }
+    this.heldAcks.clear();
   }
 
   /** Sends what the window allows, oldest first. */
@@ -211,7 +227,7 @@ export class WebSocketLink implements Link {
     if (socket?.readyState !== WebSocket.OPEN) return;
     const now = Date.now();
     const silent = now - this.heardAt;
-    if (silent > this.options.silence && !socket.isPaused) return socket.terminate();
+    if (silent > this.options.silence) return socket.terminate();
     if (silent > this.options.silence / 2) socket.ping();
     for (const [id, message] of this.outgoing) {
       if (message.sentAt === null || now - message.sentAt < this.options.resendAfter) continue;

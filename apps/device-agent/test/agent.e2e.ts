@@ -333,6 +333,25 @@ describe('storage', () => {
     server.acking = true;
     await server.until(() => server.said.length >= 151);
   });
+
+  it('takes acks however many orders are under way, and answers all of them', async () => {
+    server.acking = false;
+    const objectId = newObjectId();
+    await write(objectId, 1, Buffer.from('x'));
+    const read = { objectId, version: 1, uploadUrl: null, uploadUrlExpiresAt: null };
+    // Nearly as many as may be under way together with the answers that wait for room; then some that fill the wire.
+    const asked = Array.from({ length: 390 }, () => server.order('storage.read', read));
+    for (const id of asked) await server.ackOf(id);
+    const payload = randomBytes(60_000);
+    const written = Array.from({ length: 50 }, () => {
+      const order = { objectId: newObjectId(), version: 1, ...described(payload) };
+      return server.order('storage.write', { ...order, payload: payload.toString('base64') });
+    });
+    server.confirmAll();
+    for (const id of asked) await server.answerTo(id, 'storage.read_result');
+    for (const id of written) await server.answerTo(id, 'storage.write_ack');
+    for (const id of written) await server.ackOf(id);
+  });
 });
 
 describe('what must be refused', () => {

@@ -186,6 +186,12 @@ export class ChannelServer {
     this.socket?.send(text);
   }
 
+  /** Confirms what the device has said so far, and says from now on. */
+  confirmAll(): void {
+    this.acking = true;
+    for (const { id } of this.said) this.socket?.send(JSON.stringify({ ack: id }));
+  }
+
   raw(data: string | Buffer): void {
     this.socket?.send(data);
   }
