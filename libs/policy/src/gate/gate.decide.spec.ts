@@ -96,6 +96,10 @@ describe('a gate whose chain has ended', () => {
         .then();
     },
   );
+  test('notes the end of those that were cancelled', () =>
+    given(opened(first, second), settled(second, 'poll.rejected'), denied('poll.rejected', first))
+      .when(failed(first, 'poll.cancelled'))
+      .then(settled(first, 'poll.cancelled')));
   test('ignores polls that are not its own', () => given(opened(first)).when(failed(second)).then());
   test('ignores polls where there is no gate', () => given().when(held(first)).then());
 });

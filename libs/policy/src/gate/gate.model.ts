@@ -7,16 +7,19 @@ export interface Gate {
   readonly profileId: string;
   /** Chains of polls by their first poll. */
   readonly chains: ReadonlyMap<string, 'open' | 'settled'>;
+  /** Why it was denied. */
+  readonly reason: string | null;
 }
 
 export const gate: Model<GateEvent, Gate> = {
   category: 'gate',
-  initial: { phase: 'absent', commandId: '', profileId: '', chains: new Map() },
+  initial: { phase: 'absent', commandId: '', profileId: '', chains: new Map(), reason: null },
   evolve(state, { type, data }) {
     switch (type) {
       case 'policy.gate_opened': {
         const { commandId, profileId } = data;
         return {
+          ...state,
           phase: 'open',
           commandId,
           profileId,
@@ -30,7 +33,13 @@ export const gate: Model<GateEvent, Gate> = {
       case 'policy.gate_released':
         return { ...state, phase: 'released' };
       case 'policy.gate_denied':
-        return { ...state, phase: 'denied', commandId: data.commandId, profileId: data.profileId };
+        return {
+          ...state,
+          phase: 'denied',
+          commandId: data.commandId,
+          profileId: data.profileId,
+          reason: data.reason,
+        };
       default:
         return state;
     }

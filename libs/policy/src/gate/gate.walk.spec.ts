@@ -121,7 +121,7 @@ async function run(log: MemoryEventStore, { reasons }: Story, crash: CrashingSto
   const logger = { error: () => undefined } as unknown as Logger;
   const evaluation = new Evaluation(store, streams, boxes as unknown as PersonalBoxes, {} as SignIns, logger);
   const registry = new Registry();
-  new GateReactors(registry, streams, commands, evaluation).onModuleInit();
+  new GateReactors(registry, store, streams, commands, evaluation).onModuleInit();
   const { reactors } = registry.contents();
 
   const causedBy = (event: Recorded, step: string) => {

@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Commands } from '@symbolon/command-log';
 import type {
+  GateChainSettled,
   CommandAccepted,
   CommandEvent,
   GateDenied,
@@ -10,7 +11,7 @@ import type {
   PollResolved,
 } from '@symbolon/contracts';
 import { uuid5 } from '@symbolon/crypto';
-import { type Cause, type Recorded, Streams, system } from '@symbolon/kernel';
+import { type Cause, EventStore, type Recorded, Streams, system } from '@symbolon/kernel';
 import { Registry } from '@symbolon/platform';
 import { Evaluation } from './evaluation';
 import { gate } from './gate.model';
@@ -25,6 +26,7 @@ import { settleChain } from './settle-chain.decide';
 export class GateReactors implements OnModuleInit {
   constructor(
     private readonly registry: Registry,
+    private readonly store: EventStore,
     private readonly streams: Streams,
     private readonly commands: Commands,
     private readonly evaluation: Evaluation,
@@ -64,11 +66,8 @@ export class GateReactors implements OnModuleInit {
           },
           'policy.gate_waived': (event) => this.clear(event),
           'policy.gate_released': (event) => this.clear(event),
-          'policy.gate_denied': (event) => {
-            const { commandId, reason } = event.data as GateDenied['data'];
-            const cause = causedBy(event, commandId, 'tell-command');
-            return this.commands.settle(commandId, { status: 'rejected', reason, cursor: null }, null, cause);
-          },
+          'policy.gate_denied': (event) => this.reject(event),
+          'policy.chain_settled': (event) => this.reject(event),
         },
       },
     );
@@ -93,6 +92,16 @@ export class GateReactors implements OnModuleInit {
     if (!gated || commandId === null) return;
     const cause = causedBy(event, commandId, 'settle-chain');
     await this.streams.transact(gate, commandId, settleChain, { poolId: chainId, reason }, cause);
+  }
+
+  /** Once the gate is denied and the polls that were cancelled with it have ended, as everybody then sees. */
+  private async reject(event: Recorded): Promise<void> {
+    const { commandId } = event.data as GateDenied['data'] | GateChainSettled['data'];
+    const { phase, reason, chains } = (await this.streams.load(gate, commandId)).state;
+    if (phase !== 'denied' || reason === null || [...chains.values()].includes('open')) return;
+    const cause = causedBy(event, commandId, 'tell-command');
+    const cursor = await this.store.tail();
+    await this.commands.settle(commandId, { status: 'rejected', reason, cursor }, null, cause);
   }
 
   private clear(event: Recorded): Promise<void> {

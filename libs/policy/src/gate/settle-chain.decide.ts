@@ -9,11 +9,15 @@ export interface SettleChain {
   readonly reason: string | null;
 }
 
-/** The command goes on when all chains have held; the first that has not denies it, and the others are cancelled. */
+/**
+ * The command goes on when all chains have held; the first that has not denies it, and the others are cancelled: they
+ * end after the denial.
+ */
 export const settleChain: Decide<SettleChain, GateEvent, Gate> = ({ poolId, reason }, state) => {
   const { phase, commandId, profileId, chains } = state;
-  if (phase !== 'open' || chains.get(poolId) !== 'open') return nothing;
+  if (chains.get(poolId) !== 'open') return nothing;
   const settled: GateEvent = { type: 'policy.chain_settled', version: 1, data: { commandId, poolId, reason } };
+  if (phase !== 'open') return accept(settled);
   const others = [...chains].filter(([id, chain]) => id !== poolId && chain === 'open').map(([id]) => id);
   if (reason !== null) {
     const data = { commandId, profileId, reason, cancel: others };
