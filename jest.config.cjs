@@ -7,7 +7,6 @@ module.exports = {
   testMatch: ['<rootDir>/{libs,apps,tools}/**/*.{spec,race,e2e}.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.nx', '<rootDir>/.symbolon'],
   globalSetup: '<rootDir>/libs/testing/src/global-setup.ts',
-  setupFilesAfterEnv: ['<rootDir>/libs/testing/src/second-try.ts'],
   globalTeardown: '<rootDir>/libs/testing/src/global-teardown.ts',
   testTimeout: 90_000,
   // Each suite leaves something in memory; a process that has grown is replaced.
