@@ -4,4 +4,14 @@ export type * from './projection';
 export * from './projection-runner';
 export * from './projection.migration';
 export * from './reactor-runner';
-export { type Columns, type ColumnValue, fold, insert, type RowChange, remove, statement, update } from './row-change';
+export {
+  type Columns,
+  type ColumnValue,
+  each,
+  fold,
+  insert,
+  type RowChange,
+  remove,
+  statement,
+  update,
+} from './row-change';

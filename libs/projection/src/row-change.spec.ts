@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { fold, insert, type NetChange, remove, type RowChange, statement, update } from './row-change';
+import { each, fold, insert, type NetChange, remove, type RowChange, statement, update } from './row-change';
 
 type Row = Record<string, unknown>;
 type Tables = Map<string, Row>;
@@ -9,6 +9,11 @@ const defaults: Row = { a: 'default', b: 'default' };
 function apply(tables: Tables, change: RowChange | NetChange): void {
   if (change.kind === 'statement') {
     for (const row of tables.values()) row['a'] = `${String(row['a'])}${change.sql}`;
+    return;
+  }
+  if (change.kind === 'each') {
+    const row = tables.get(String(change.record['row']));
+    if (row) row['a'] = `${String(row['a'])}${change.sql}`;
     return;
   }
   const id = `${change.table} ${JSON.stringify(change.key)}`;
@@ -31,6 +36,13 @@ export const changes = fc.array(
     { weight: 4, arbitrary: fc.tuple(table, key, values).map((parts) => update(...parts)) },
     { weight: 3, arbitrary: fc.tuple(table, key).map((parts) => remove(...parts)) },
     { weight: 1, arbitrary: fc.constant(statement('!')) },
+    {
+      weight: 4,
+      arbitrary: fc.tuple(fc.constantFrom('+', '-'), table, key).map(([sql, name, { id }]) => {
+        const row = `${name} ${JSON.stringify({ id })}`;
+        return each(sql, { tables: [name], ids: [row] }, { row });
+      }),
+    },
   ),
   { maxLength: 30 },
 );
@@ -49,7 +61,10 @@ describe('folded changes', () => {
         const folded = begin();
         for (const step of fold(all)) {
           if (step.kind === 'statement') apply(folded, step);
-          else for (const change of step.changes) apply(folded, change);
+          else if (step.kind === 'each') {
+            const { sql, records } = step;
+            for (const record of records) apply(folded, each(sql, { tables: [], ids: [] }, record));
+          } else for (const change of step.changes) apply(folded, change);
         }
         expect(new Map([...folded].sort())).toEqual(new Map([...one].sort()));
       }),
@@ -61,7 +76,7 @@ describe('folded changes', () => {
     fc.assert(
       fc.property(changes, (all) => {
         for (const step of fold(all)) {
-          if (step.kind === 'statement') continue;
+          if (step.kind !== 'rows') continue;
           const rows = step.changes.map((change) => `${change.table} ${JSON.stringify(change.key)}`);
           expect(new Set(rows).size).toBe(rows.length);
         }
@@ -85,6 +100,19 @@ describe('folded changes', () => {
     ['delete and insert', [remove('s.t', { id: 1 }), insert('s.t', { id: 1 }, { a: 1 })], ['replace', { a: 1 }]],
   ])('%s are one', (_, all, [kind, net]) => {
     expect(fold(all)).toMatchObject([{ kind: 'rows', changes: [{ kind, values: net }] }]);
+  });
+
+  test('one SQL for many records is one step, beside others and beside rows of other tables', () => {
+    const of = (sql: string, id: string) => each(sql, { tables: ['s.t'], ids: [id] }, { id });
+    const changes = [of('+', '1'), insert('s.u', { id: 1 }), of('-', '2'), of('+', '3')];
+    expect(fold(changes)).toMatchObject([
+      { kind: 'rows' },
+      { kind: 'each', sql: '+', records: [{ id: '1' }, { id: '3' }] },
+      { kind: 'each', sql: '-', records: [{ id: '2' }] },
+    ]);
+    expect(fold([...changes, of('-', '1')])).toHaveLength(4);
+    expect(fold([...changes, insert('s.t', { id: 1 })])).toHaveLength(4);
+    expect(fold([insert('s.t', { id: 1 }), ...changes])).toHaveLength(4);
   });
 
   test('an insert after an update is a step of its own', () => {

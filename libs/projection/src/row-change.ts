@@ -16,8 +16,32 @@ export type RowChange =
   /** Sets these columns if the row exists. */
   | { readonly kind: 'update'; readonly table: string; readonly key: Columns; readonly values: Columns }
   | { readonly kind: 'delete'; readonly table: string; readonly key: Columns }
+  /** See `each`. */
+  | Each
   /** Anything else. A barrier: what came before is written before it, what comes after it later. */
   | { readonly kind: 'statement'; readonly sql: string; readonly params: readonly unknown[] };
+
+export interface Each {
+  readonly kind: 'each';
+  readonly sql: string;
+  readonly scope: Scope;
+  readonly record: Columns;
+}
+
+/** What a change looks at and writes: tables, and in them nothing but what belongs to these ids. */
+export interface Scope {
+  readonly tables: readonly string[];
+  readonly ids: readonly string[];
+}
+
+/**
+ * The same SQL for many events at once. `$1` is a JSON array of records, for `json_to_recordset`. Changes of a batch that
+ * have no id in common are gathered, and those with the same SQL become one command: none of them may rest on what
+ * another one writes.
+ */
+export function each(sql: string, scope: Scope, record: Columns): RowChange {
+  return { kind: 'each', sql, scope, record };
+}
 
 export function insert(table: string, key: Columns, values: Columns = {}): RowChange {
   return { kind: 'insert', table, key, values };
@@ -43,9 +67,10 @@ export interface NetChange {
   readonly values: Columns;
 }
 
-/** What can be written at once: at most one change per row; or one statement. */
+/** What can be written at once: at most one change per row; one SQL for many records; or one statement. */
 export type Step =
   | { readonly kind: 'rows'; readonly changes: readonly NetChange[] }
+  | { readonly kind: 'each'; readonly sql: string; readonly records: readonly Columns[] }
   | { readonly kind: 'statement'; readonly sql: string; readonly params: readonly unknown[] };
 
 /**
@@ -56,12 +81,28 @@ export function fold(changes: readonly RowChange[]): Step[] {
   const steps: Step[] = [];
   let rows = new Map<string, NetChange>();
   let keys = new Map<string, string>();
+  let gathered = new Map<string, Columns[]>();
+  const scope = { tables: new Set<string>(), ids: new Set<string>() };
   const barrier = () => {
     if (rows.size > 0) steps.push({ kind: 'rows', changes: [...rows.values()] });
+    for (const [sql, records] of gathered) steps.push({ kind: 'each', sql, records });
     rows = new Map();
     keys = new Map();
+    gathered = new Map();
+    scope.tables.clear();
+    scope.ids.clear();
   };
   for (const change of changes) {
+    if (change.kind === 'each') {
+      const { tables, ids } = change.scope;
+      if (ids.some((id) => scope.ids.has(id)) || tables.some((name) => keys.has(name))) barrier();
+      for (const id of ids) scope.ids.add(id);
+      for (const name of tables) scope.tables.add(name);
+      const records = gathered.get(change.sql);
+      if (records) records.push(change.record);
+      else gathered.set(change.sql, [change.record]);
+      continue;
+    }
     if (change.kind === 'statement') {
       barrier();
       steps.push(change);
@@ -74,6 +115,7 @@ export function fold(changes: readonly RowChange[]): Step[] {
     for (const column of columns) {
       if (column in next.values) throw new Error(`${change.table}: the key column ${column} cannot be set`);
     }
+    if (scope.tables.has(change.table)) barrier();
     // One row may be named by two keys: only changes by the same key can be told apart.
     if ((keys.get(change.table) ?? signature) !== signature) barrier();
     keys.set(change.table, signature);

@@ -57,6 +57,10 @@ export class RowWriter {
       await client.query(step.sql, [...step.params]);
       return;
     }
+    if (step.kind === 'each') {
+      await client.query(step.sql, [storable(JSON.stringify(step.records))]);
+      return;
+    }
     const params: unknown[] = [];
     const writes = await this.writes(client, step.changes, params, 'true');
     await client.query(`with ${writes.join(', ')} select 1`, params);

@@ -9,7 +9,7 @@ import type {
   TokenEvent,
 } from '@symbolon/contracts';
 import { type Clock, type Instant, instant, type Recorded } from '@symbolon/kernel';
-import { insert, type Projection, remove, type RowChange, statement, update } from '@symbolon/projection';
+import { each, insert, type Projection, remove, type RowChange, statement, update } from '@symbolon/projection';
 
 type AnyEvent =
   | DeviceEvent
@@ -136,10 +136,20 @@ const writes: Projection['on'] = {
   },
   'storage.write_acknowledged': (event) => {
     const { tokenId, version, deviceIdentifier, sha256 } = event.data as Data<'storage.write_acknowledged'>;
-    const copy = { token_id: tokenId, version, device_identifier: deviceIdentifier };
     return [
-      insert(table('copy'), copy, { sha256 }),
-      remove(table('delivery'), key('write', tokenId, version, deviceIdentifier, sha256)),
+      each(
+        `with r as materialized (
+           select * from json_to_recordset($1::json) as r(token_id uuid, version int, device_identifier uuid, sha256 text)),
+         done as (
+           delete from device_router.delivery d using r
+            where d.kind = 'write' and d.subject_id = any(array(select token_id from r)) and d.subject_id = r.token_id
+              and d.version = r.version and d.device_identifier = r.device_identifier and d.of_sha256 = r.sha256)
+         insert into device_router.copy (token_id, version, device_identifier, sha256)
+         select token_id, version, device_identifier, sha256 from r
+             on conflict (token_id, version, device_identifier) do update set sha256 = excluded.sha256`,
+        { tables: ['copy', 'delivery'].map(table), ids: [tokenId] },
+        { token_id: tokenId, version, device_identifier: deviceIdentifier, sha256 },
+      ),
     ];
   },
 };
@@ -176,33 +186,35 @@ const reads = (clock: Clock): Projection['on'] => ({
       event.data as Data<'data_token.data_requested'>;
     const { commandId, correlationId } = event.meta;
     return [
-      statement(
-        `with target as (
-           select device_identifier from device_router.storage join device_router.device using (device_identifier)
-            where profile_id = $1::uuid and status = 'approved'),
-         asked as (
-           select device_identifier from target join device_router.copy using (device_identifier)
-            where token_id = $2::uuid and version = $3::int and sha256 = $4::text),
+      each(
+        `with r as materialized (
+           select * from json_to_recordset($1::json) as r(
+             profile_id uuid, token_id uuid, version int, sha256 text, request_id uuid, cause_id uuid, sealed_size bigint,
+             command_id uuid, correlation_id text, due_at timestamptz)),
+         target as (
+           select r.*, d.device_identifier, exists (
+                    select from device_router.copy c
+                     where c.token_id = r.token_id and c.version = r.version and c.device_identifier = d.device_identifier
+                       and c.sha256 = r.sha256) as holds
+             from r cross join lateral (${storageOf('r.profile_id')}) d),
          told as (
            insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
                                                profile_id, sha256, sealed_size, command_id, correlation_id)
-           select 'read', $5::uuid, $3::int, device_identifier, '', $6::uuid, $2::uuid, $1::uuid, $4::text, $7::bigint, $8::uuid, $9::text from asked on conflict do nothing)
+           select 'read', request_id, version, device_identifier, '', cause_id, token_id, profile_id, sha256, sealed_size,
+                  command_id, correlation_id from target where holds on conflict do nothing)
          insert into device_router.reading (request_id, asked, has_storage, command_id, correlation_id, due_at)
-         select $5::uuid, coalesce((select array_agg(device_identifier) from asked), '{}'), exists (select from target), $8::uuid, $9::text,
-                case when exists (select from asked) then $10::timestamptz else '-infinity' end
+         select request_id, coalesce(array_agg(t.device_identifier) filter (where t.holds), '{}'),
+                count(t.device_identifier) > 0, r.command_id, r.correlation_id,
+                case when bool_or(t.holds) then r.due_at else '-infinity' end
+           from r left join target t using (request_id)
+          group by request_id, r.command_id, r.correlation_id, r.due_at
          on conflict do nothing`,
-        [
-          profileId,
-          tokenId,
-          version,
-          sha256,
-          requestId,
-          event.id,
-          sealedSize,
-          commandId,
-          correlationId,
-          clock.after(readingSeconds),
-        ],
+        { tables: ['copy', 'delivery', 'device', 'reading', 'storage'].map(table), ids: [tokenId, requestId] },
+        {
+          ...{ profile_id: profileId, token_id: tokenId, version, sha256, request_id: requestId, cause_id: event.id },
+          ...{ sealed_size: sealedSize, command_id: commandId, correlation_id: correlationId },
+          due_at: clock.after(readingSeconds),
+        },
       ),
     ];
   },
@@ -316,23 +328,37 @@ function orderWrite(event: Recorded): RowChange[] {
   >;
   const { commandId, correlationId } = event.meta;
   return [
-    statement(
-      `with target as (
-         select device_identifier from device_router.storage join device_router.device using (device_identifier)
-          where profile_id = $1::uuid and status = 'approved'),
+    each(
+      `with r as materialized (
+         select * from json_to_recordset($1::json) as r(
+           profile_id uuid, token_id uuid, version int, parcel_id uuid, sha256 text, cause_id uuid, sealed_size bigint,
+           command_id uuid, correlation_id text)),
+       target as (
+         select r.*, d.device_identifier from r cross join lateral (${storageOf('r.profile_id')}) d),
        held as (
-         insert into device_router.parcel (parcel_id, token_id) values ($4::uuid, $2::uuid) on conflict do nothing),
+         insert into device_router.parcel (parcel_id, token_id) select parcel_id, token_id from r on conflict do nothing),
        told as (
          insert into device_router.copy (token_id, version, device_identifier, profile_id, sealed_size)
-         select $2::uuid, $3::int, device_identifier, $1::uuid, $7::bigint from target
-         on conflict (token_id, version, device_identifier) do update
+         select token_id, version, device_identifier, profile_id, sealed_size from target
+             on conflict (token_id, version, device_identifier) do update
             set sha256 = null, sealed_size = excluded.sealed_size)
        insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
                                            profile_id, parcel_id, sha256, sealed_size, command_id, correlation_id)
-       select 'write', $2::uuid, $3::int, device_identifier, $5::text, $6::uuid, $2::uuid, $1::uuid, $4::uuid, $5::text, $7::bigint, $8::uuid, $9::text from target on conflict do nothing`,
-      [profileId, tokenId, version, dataKey.keyId, sha256, event.id, sealedSize, commandId, correlationId],
+       select 'write', token_id, version, device_identifier, sha256, cause_id, token_id, profile_id, parcel_id, sha256,
+              sealed_size, command_id, correlation_id from target on conflict do nothing`,
+      { tables: ['copy', 'delivery', 'device', 'parcel', 'storage'].map(table), ids: [tokenId] },
+      {
+        ...{ profile_id: profileId, token_id: tokenId, version, parcel_id: dataKey.keyId, sha256, cause_id: event.id },
+        ...{ sealed_size: sealedSize, command_id: commandId, correlation_id: correlationId },
+      },
     ),
   ];
+}
+
+/** The devices that store for a profile, by the index, however few the planner believes there are. */
+function storageOf(profileId: string): string {
+  return `select device_identifier from device_router.storage join device_router.device using (device_identifier)
+           where profile_id = ${profileId} and status = 'approved' offset 0`;
 }
 
 function keyOf(event: Recorded): RowChange[] {
@@ -430,8 +456,14 @@ function orderCopy(event: Recorded): RowChange[] {
 function endReading(event: Recorded): RowChange[] {
   const { requestId } = event.data as { requestId: string };
   return [
-    remove(table('reading'), { request_id: requestId }),
-    statement(`delete from device_router.delivery where kind = 'read' and subject_id = $1`, [requestId]),
+    each(
+      `with r as materialized (select request_id from json_to_recordset($1::json) as r(request_id uuid)),
+       ended as (
+         delete from device_router.reading where request_id = any(array(select request_id from r)))
+       delete from device_router.delivery where kind = 'read' and subject_id = any(array(select request_id from r))`,
+      { tables: ['delivery', 'reading'].map(table), ids: [requestId] },
+      { request_id: requestId },
+    ),
   ];
 }
 
