@@ -1,5 +1,5 @@
-import { type Clock, type Instant, isOutage, millisOf, Unavailable } from '@symbolon/kernel';
-import type { DataSource, EntityManager } from 'typeorm';
+import { type Clock, Gathered, type Instant, isOutage, millisOf, Unavailable } from '@symbolon/kernel';
+import type { DataSource } from 'typeorm';
 
 export type Direction = 'up' | 'down';
 
@@ -23,27 +23,22 @@ export const leaseSeconds = 45;
 
 /** The table of auths. A spent or voided auth has no row: it is as unknown as any other text. */
 export class AuthTable {
+  private readonly issuing = new Gathered((auths: readonly Auth[]) => this.issueAll(auths));
+
   constructor(
     private readonly dataSource: DataSource,
     private readonly clock: Clock,
   ) {}
 
   /** Adds an auth and voids the others of its purpose and id, but for those that a transfer is using. */
-  async issue({ hash, direction, purpose, id, ref, expiresAt }: Auth): Promise<void> {
-    await available(
-      this.dataSource.transaction(async (tx) => {
-        // Two issuers at once would not see each other's row, and both would stay.
-        await tx.query(`select pg_advisory_xact_lock(hashtextextended('transfer.auth ' || $1 || ' ' || $2, 0))`, [
-          purpose,
-          id,
-        ]);
-        await this.voidAll(tx, purpose, id);
-        await tx.query(
-          `insert into transfer.auth (hash, direction, purpose, id, ref, expires_at) values ($1, $2, $3, $4, $5, $6)`,
-          [hash, direction, purpose, id, JSON.stringify(ref), expiresAt],
-        );
-      }),
-    );
+  issue(auth: Auth): Promise<void> {
+    return this.issuing.ask(auth);
+  }
+
+  private async issueAll(auths: readonly Auth[]): Promise<void[]> {
+    const given = auths.map(({ expiresAt: expires_at, ...auth }) => ({ ...auth, expires_at }));
+    await available(this.dataSource.query('select transfer.issue($1, $2)', [JSON.stringify(given), this.clock.now()]));
+    return auths.map(() => undefined);
   }
 
   /**
@@ -119,13 +114,6 @@ export class AuthTable {
 
   expired({ expiresAt }: Auth): boolean {
     return this.clock.millis() >= millisOf(expiresAt);
-  }
-
-  private async voidAll(tx: EntityManager, purpose: string, id: string): Promise<void> {
-    await tx.query(
-      `delete from transfer.auth where purpose = $1 and id = $2 and (holder is null or leased_until <= $3)`,
-      [purpose, id, this.clock.now()],
-    );
   }
 
   /** The rows that a writing statement returns; typeorm gives them with their number. */

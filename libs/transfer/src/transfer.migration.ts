@@ -23,6 +23,27 @@ export class Transfer1700000400000 implements MigrationInterface {
       );
       create index auth_of on transfer.auth (purpose, id);
       create index auth_expiry on transfer.auth (expires_at);
+
+      -- Each auth replaces those of its purpose and id that no transfer is using. In one fixed order, so that no two
+      -- calls ever wait for each other; two issuers at once would not see each other's row, and both would stay.
+      create function transfer.issue(auths jsonb, now timestamptz) returns void language plpgsql as $$
+      declare
+        auth record;
+      begin
+        for auth in
+          select a.*, hashtextextended('transfer.auth ' || purpose || ' ' || id, 0) as lock
+            from rows from (jsonb_to_recordset(auths) as (
+                   hash text, direction text, purpose text, id text, ref jsonb, expires_at timestamptz)
+                 ) with ordinality as a(hash, direction, purpose, id, ref, expires_at, n)
+           order by lock, n
+        loop
+          perform pg_advisory_xact_lock(auth.lock);
+          delete from transfer.auth t
+           where t.purpose = auth.purpose and t.id = auth.id and (t.holder is null or t.leased_until <= now);
+          insert into transfer.auth (hash, direction, purpose, id, ref, expires_at)
+          values (auth.hash, auth.direction, auth.purpose, auth.id, auth.ref, auth.expires_at);
+        end loop;
+      end $$;
     `);
   }
 

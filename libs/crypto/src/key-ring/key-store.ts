@@ -68,6 +68,17 @@ interface Found {
   readonly hash: Buffer | undefined;
 }
 
+interface OfParcel {
+  readonly owner: string;
+  readonly parcelId: string;
+}
+
+interface Sealed {
+  readonly subject: string;
+  readonly id: string;
+  readonly sealed: Buffer;
+}
+
 interface ProfileKek {
   readonly id: string;
   readonly key: Buffer;
@@ -93,6 +104,8 @@ export class KeyStore {
   private readonly imported = new Map<string, KeyObject>();
   private readonly finding = new Gathered((wanted: readonly Secret[]) => this.lookUp(wanted));
   private readonly keeping = new Gathered((secrets: readonly Kept[]) => this.keepAll(secrets));
+  private readonly opening = new Gathered((wanted: readonly OfParcel[]) => this.openTokenKeys(wanted));
+  private readonly storing = new Gathered((strings: readonly Sealed[]) => this.storeStrings(strings));
 
   constructor(
     private readonly pool: Pool,
@@ -212,17 +225,27 @@ export class KeyStore {
   }
 
   /** Null when the key was destroyed, never made, or is another owner's. */
-  async tokenKey(owner: string, parcelId: string): Promise<Buffer | null> {
-    const { rows } = await this.query<{ wrapped: Buffer; kek_id: string; kek: Buffer; epoch_id: string }>(
-      `select t.wrapped, p.kek_id, p.wrapped as kek, p.epoch_id
-         from keys.token_key t join keys.profile_key p using (kek_id)
-        where t.parcel_id = $1 and t.owner_id = $2`,
-      [parcelId, owner],
+  tokenKey(owner: string, parcelId: string): Promise<Buffer | null> {
+    return this.opening.ask({ owner, parcelId });
+  }
+
+  private async openTokenKeys(wanted: readonly OfParcel[]): Promise<Array<Buffer | null>> {
+    const { rows } = await this.query<{ n: number; wrapped: Buffer; kek_id: string; kek: Buffer; epoch_id: string }>(
+      `select w.n::int, t.wrapped, p.kek_id, p.wrapped as kek, p.epoch_id
+         from unnest($1::uuid[], $2::uuid[]) with ordinality w(parcel_id, owner_id, n)
+         join keys.token_key t using (parcel_id, owner_id) join keys.profile_key p using (kek_id)`,
+      [wanted.map(({ parcelId }) => parcelId), wanted.map(({ owner }) => owner)],
     );
-    const [row] = rows;
-    if (!row) return null;
-    const kek = open(await this.epochKey(row.epoch_id), keyContext('profile-kek', owner, row.kek_id), row.kek);
-    return open(kek, keyContext('k2', owner, parcelId), row.wrapped);
+    const keks = new Map<string, Buffer>();
+    const keys: Array<Buffer | null> = wanted.map(() => null);
+    for (const { n, wrapped, kek_id, kek, epoch_id } of rows) {
+      const { owner, parcelId } = wanted[n - 1]!;
+      const known = keks.get(kek_id);
+      const key = known ?? open(await this.epochKey(epoch_id), keyContext('profile-kek', owner, kek_id), kek);
+      keks.set(kek_id, key);
+      keys[n - 1] = open(key, keyContext('k2', owner, parcelId), wrapped);
+    }
+    return keys;
   }
 
   /** Destroys layer-2 keys: every copy of these parcels' bytes is unreadable from here on. */
@@ -241,11 +264,19 @@ export class KeyStore {
   async keepString(subject: string, id: string, text: string): Promise<void> {
     const key = await this.subjectKey(subject);
     if (!key) return;
+    await this.storing.ask({ subject, id, sealed: seal(key, rowContext(subject, 'sealed_string', id), utf8(text)) });
+  }
+
+  private async storeStrings(all: readonly Sealed[]): Promise<void[]> {
+    // Of several for one id the last counts.
+    const strings = [...new Map(all.map((each) => [each.id, each])).values()];
     await this.query(
-      `insert into keys.sealed_string (id, subject_id, sealed) values ($1, $2, $3)
-       on conflict (id) do update set sealed = excluded.sealed, subject_id = excluded.subject_id`,
-      [id, subject, seal(key, rowContext(subject, 'sealed_string', id), utf8(text))],
+      `insert into keys.sealed_string (id, subject_id, sealed)
+       select * from unnest($1::uuid[], $2::uuid[], $3::bytea[])
+           on conflict (id) do update set sealed = excluded.sealed, subject_id = excluded.subject_id`,
+      [strings.map(({ id }) => id), strings.map(({ subject }) => subject), strings.map(({ sealed }) => sealed)],
     );
+    return all.map(() => undefined);
   }
 
   async readString(subject: string, id: string): Promise<string | null> {

@@ -9,7 +9,6 @@ import { type ChannelMessages, Registry } from '@symbolon/platform';
 import { Deadlines } from '@symbolon/projection';
 import { Settings } from '@symbolon/settings';
 import { Transfers } from '@symbolon/transfer';
-import { DataSource } from 'typeorm';
 import { Batches, type ItemEnd } from '../batch/batches';
 import { forgetDeadline } from '../expire-reservations/expire-reservations.handler';
 import { RequestBatch } from '../request-batch/request-batch.command';
@@ -42,7 +41,6 @@ export class DeliverData implements OnModuleInit {
     private readonly batches: Batches,
     private readonly tokens: Tokens,
     private readonly deadlines: Deadlines,
-    private readonly dataSource: DataSource,
     private readonly clock: Clock,
     private readonly settings: Settings,
     private readonly registry: Registry,
@@ -103,11 +101,7 @@ export class DeliverData implements OnModuleInit {
 
   private async makeReady(asked: DataRequested['data'], parcelId: string, eventId: string): Promise<void> {
     const { requestId, tokenId, profileId, dataKey } = asked;
-    await this.dataSource.query(
-      `insert into token_vault.download (request_id, token_id, parcel_id, key_id) values ($1, $2, $3, $4)
-       on conflict (request_id) do update set parcel_id = excluded.parcel_id`,
-      [requestId, tokenId, parcelId, dataKey.keyId],
-    );
+    await this.opened.note({ requestId, tokenId, parcelId, keyId: dataKey.keyId });
     const { auth, authHash, expiresAt } = await this.transfers.issue({
       direction: 'down',
       purpose: 'download',

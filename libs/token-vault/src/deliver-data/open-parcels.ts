@@ -8,14 +8,25 @@ import {
   sealedStreamLength,
   sealStreamTo,
 } from '@symbolon/crypto';
+import { Gathered } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { DataSource } from 'typeorm';
 import type { DataRequested } from '../retrieval/retrieval.events';
 import { Tokens } from '../token/tokens.query';
 
+/** An answer that waits to be fetched. */
+interface Download {
+  readonly requestId: string;
+  readonly tokenId: string;
+  readonly parcelId: string;
+  readonly keyId: string;
+}
+
 /** Opens layer 2 of what devices gave back. */
 @Injectable()
 export class OpenParcels {
+  private readonly notes = new Gathered((downloads: readonly Download[]) => this.noteAll(downloads));
+
   constructor(
     private readonly keys: KeyStore,
     private readonly parcels: ParcelStore,
@@ -46,6 +57,27 @@ export class OpenParcels {
     }
     const sealer = sealStreamTo(parsePublicKey(publicKey).raw);
     return { bytes: through(bytes, sealer), length: sealedStreamLength(asked.size) };
+  }
+
+  /** That an answer waits: from here on its parcel is kept. May be repeated. */
+  note(download: Download): Promise<void> {
+    return this.notes.ask(download);
+  }
+
+  private async noteAll(all: readonly Download[]): Promise<void[]> {
+    const downloads = [...new Map(all.map((each) => [each.requestId, each])).values()];
+    await this.dataSource.query(
+      `insert into token_vault.download (request_id, token_id, parcel_id, key_id)
+       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])
+           on conflict (request_id) do update set parcel_id = excluded.parcel_id`,
+      [
+        downloads.map(({ requestId }) => requestId),
+        downloads.map(({ tokenId }) => tokenId),
+        downloads.map(({ parcelId }) => parcelId),
+        downloads.map(({ keyId }) => keyId),
+      ],
+    );
+    return all.map(() => undefined);
   }
 
   /** Removes an answer that was fetched or that nobody may fetch any more. May be repeated. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ProfileCaller } from '@symbolon/command-log';
 import { KeyStore } from '@symbolon/crypto';
 import { Problem } from '@symbolon/http';
-import { Clock } from '@symbolon/kernel';
+import { Clock, Gathered } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 
 export interface TokenRow {
@@ -25,6 +25,8 @@ export const alive = `(t.status = 'permanent' or t.status = 'temporary' and (t.e
 /** Looks tokens up. A hit is not access: callers compare the owner. */
 @Injectable()
 export class Tokens {
+  private readonly rows = new Gathered((tokenIds: readonly string[]) => this.rowsOf(tokenIds));
+
   constructor(
     private readonly keys: KeyStore,
     private readonly dataSource: DataSource,
@@ -37,11 +39,16 @@ export class Tokens {
     return tokenId === null ? null : this.byId(tokenId);
   }
 
-  async byId(tokenId: string): Promise<TokenRow | null> {
-    const [row] = await this.dataSource.query<TokenRow[]>('select * from token_vault.token where token_id = $1', [
-      tokenId,
+  byId(tokenId: string): Promise<TokenRow | null> {
+    return this.rows.ask(tokenId);
+  }
+
+  private async rowsOf(tokenIds: readonly string[]): Promise<Array<TokenRow | null>> {
+    const rows = await this.dataSource.query<TokenRow[]>('select * from token_vault.token where token_id = any($1)', [
+      tokenIds,
     ]);
-    return row ?? null;
+    const known = new Map(rows.map((row) => [row.token_id, row]));
+    return tokenIds.map((tokenId) => known.get(tokenId) ?? null);
   }
 
   /** What a command's input says of a token: its id only where it is this profile's. */
