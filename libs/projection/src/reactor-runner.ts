@@ -32,6 +32,8 @@ export interface ReactorRunnerOptions {
 export class ReactorRunner {
   private readonly stopping = new AbortController();
   private readonly running: Running[] = [];
+  private saving: Promise<void> | null = null;
+  private moved: () => void = () => undefined;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -45,14 +47,19 @@ export class ReactorRunner {
   start(reactors: readonly Reactor[]): void {
     for (const reactor of reactors) {
       if (this.running.some(({ name }) => name === reactor.name)) throw new Error(`two reactors ${reactor.name}`);
-      this.running.push(new Running(reactor, this.dataSource, this.store, this.stopping.signal, this.options));
+      const { signal } = this.stopping;
+      this.running.push(new Running(reactor, this.dataSource, this.store, signal, this.options, () => this.moved()));
     }
+    this.saving ??= this.keepSaving();
   }
 
   /** Waits for the handlers that are running, writes the cursors, and ends. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.moved();
     await Promise.all(this.running.map((reactor) => reactor.ended));
+    await this.saving;
+    await this.save();
   }
 
   /** Resolves when every reactor of this process has handled everything up to `cursor`. */
@@ -63,6 +70,32 @@ export class ReactorRunner {
   status(): Array<{ name: string; cursor: string | null; error: string | null }> {
     return this.running.map(({ name, handled, error }) => ({ name, cursor: handled, error }));
   }
+
+  private async keepSaving(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      if (!this.running.some(({ unsaved }) => unsaved)) await new Promise<void>((resolve) => (this.moved = resolve));
+      await pause(this.options.persistMillis ?? 200, signal);
+      await this.save();
+    }
+  }
+
+  /** A cursor that was not written is written at the next turn; until then a restart repeats what is idempotent. */
+  private async save(): Promise<void> {
+    const cursors = this.running.filter(({ unsaved }) => unsaved).map((reactor) => [reactor, reactor.handled] as const);
+    if (cursors.length === 0) return;
+    try {
+      await this.dataSource.query(
+        `insert into engine.checkpoint (name, kind, cursor)
+         select name, 'reactor', cursor from unnest($1::text[], $2::text[]) c(name, cursor) order by name
+             on conflict (name) do update set cursor = excluded.cursor, moved_at = now()`,
+        [cursors.map(([reactor]) => reactor.row), cursors.map(([, cursor]) => cursor)],
+      );
+      for (const [reactor, cursor] of cursors) reactor.written = cursor;
+    } catch {
+      // The database is away.
+    }
+  }
 }
 
 class Running {
@@ -70,9 +103,8 @@ class Running {
   readonly ended: Promise<void>;
   handled: string | null = null;
   error: string | null = null;
-  private written: string | null = null;
+  written: string | null = null;
   private waiting: Array<{ cursor: string; done: () => void; failed: (error: Error) => void }> = [];
-  private unsaved: () => void = () => undefined;
 
   constructor(
     private readonly reactor: Reactor,
@@ -80,9 +112,9 @@ class Running {
     private readonly store: EventStore,
     private readonly stopping: AbortSignal,
     private readonly options: ReactorRunnerOptions,
+    private readonly moved: () => void,
   ) {
     this.name = reactor.name;
-    stopping.addEventListener('abort', () => this.unsaved());
     this.ended = this.run();
   }
 
@@ -95,7 +127,6 @@ class Running {
   private async run(): Promise<void> {
     const backoff = new Backoff(50, 2000);
     let loaded = false;
-    const saving = this.keepSaving();
     while (!this.stopping.aborted) {
       try {
         if (!loaded) {
@@ -106,7 +137,7 @@ class Running {
           await this.handle(batch);
           if (this.stopping.aborted) break;
           this.handled = batch.cursor;
-          this.unsaved();
+          this.moved();
           this.tell();
           backoff.reset();
         }
@@ -115,8 +146,6 @@ class Running {
         await backoff.wait(this.stopping);
       }
     }
-    await saving;
-    await this.save();
     for (const { failed } of this.waiting.splice(0)) failed(new Unavailable('reactors'));
   }
 
@@ -159,43 +188,18 @@ class Running {
   private async load(): Promise<string | null> {
     const [row] = await this.dataSource.query<Array<{ cursor: string | null }>>(
       'select cursor from engine.checkpoint where name = $1',
-      [this.row()],
+      [this.row],
     );
     return row?.cursor ?? null;
   }
 
-  private async keepSaving(): Promise<void> {
-    while (!this.stopping.aborted) {
-      if (this.handled === this.written) await this.something();
-      await pause(this.options.persistMillis ?? 200, this.stopping);
-      await this.save();
-    }
-  }
-
-  private something(): Promise<void> {
-    return new Promise((resolve) => {
-      this.unsaved = resolve;
-    });
-  }
-
-  /** A cursor that was not written is written at the next turn; until then a restart repeats what is idempotent. */
-  private async save(): Promise<void> {
-    const cursor = this.handled;
-    if (cursor === this.written) return;
-    try {
-      await this.dataSource.query(
-        `insert into engine.checkpoint (name, kind, cursor) values ($1, 'reactor', $2)
-         on conflict (name) do update set cursor = excluded.cursor, moved_at = now()`,
-        [this.row(), cursor],
-      );
-      this.written = cursor;
-    } catch {
-      // The database is away.
-    }
-  }
-
-  private row(): string {
+  /** Names the cursor's row. */
+  get row(): string {
     return `reactor.${this.name}`;
+  }
+
+  get unsaved(): boolean {
+    return this.handled !== this.written;
   }
 
   private tell(): void {
