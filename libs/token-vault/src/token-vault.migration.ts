@@ -96,6 +96,7 @@ export class TokenVault1700000610000 implements MigrationInterface {
         subject_id uuid not null,
         parcel_id  uuid,
         ended      jsonb,
+        ended_at   timestamptz,
         primary key (command_id, item)
       );
       create index batch_item_of_subject on token_vault.batch_item (subject_id);

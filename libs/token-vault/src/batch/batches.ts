@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Commands } from '@symbolon/command-log';
-import { type Cause, EventStore, Gathered } from '@symbolon/kernel';
+import { type Cause, Clock, EventStore, Gathered } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
 
 /** One item of a batch. `subjectId`: the token of a write, the request of a retrieval. */
@@ -37,6 +37,7 @@ export class Batches {
     private readonly dataSource: DataSource,
     private readonly commands: Commands,
     private readonly store: EventStore,
+    private readonly clock: Clock,
   ) {}
 
   /** May be repeated. */
@@ -70,6 +71,15 @@ export class Batches {
     return rows.map((row) => ({ subjectId: row.subject_id, parcelId: row.parcel_id }));
   }
 
+  /** When an item ended last, in milliseconds since 1970; -Infinity before the first. */
+  async lastEnd(commandId: string): Promise<number> {
+    const [row] = await this.dataSource.query<Array<{ at: Date | null }>>(
+      'select max(ended_at) as at from token_vault.batch_item where command_id = $1',
+      [commandId],
+    );
+    return row?.at?.getTime() ?? -Infinity;
+  }
+
   /** Ends the command where nothing is open. May be repeated. */
   async finish(commandId: string, profileId: string, cause: Cause): Promise<void> {
     const rows = await this.dataSource.query<Array<{ ended: ItemEnd | null }>>(
@@ -90,13 +100,14 @@ export class Batches {
   /** Answers for each whether its batch has no open item any more. */
   private async note(ended: readonly Ended[]): Promise<boolean[]> {
     await this.dataSource.query(
-      `update token_vault.batch_item b set ended = e.ended
+      `update token_vault.batch_item b set ended = e.ended, ended_at = $4
          from unnest($1::uuid[], $2::uuid[], $3::jsonb[]) e(command_id, subject_id, ended)
         where b.command_id = e.command_id and b.subject_id = e.subject_id and b.ended is null`,
       [
         ended.map(({ commandId }) => commandId),
         ended.map(({ subjectId }) => subjectId),
         ended.map(({ end }) => JSON.stringify(end)),
+        this.clock.now(),
       ],
     );
     // A look of its own: it sees what other processes have noted meanwhile, so that one of them sees the last.

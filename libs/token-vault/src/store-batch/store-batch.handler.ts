@@ -16,7 +16,7 @@ import { StoreBatch, type StoreBatchItem } from './store-batch.command';
 import { storeItem } from './store-item.decide';
 
 const kind = 'token-vault.batch';
-/** Seconds in which no device acknowledges an item and none is reading it. */
+/** Seconds in which no device acknowledges any item and none is reading the one in question. */
 const patience = 60;
 /** Seconds that a token lives whose write has failed. */
 const ttl = 300;
@@ -93,12 +93,15 @@ export class StoreBatchHandler implements ICommandHandler<StoreBatch>, OnModuleI
       causationId: uuid5(`${commandId}/${kind}`),
       actor: system,
     };
-    const devices = await this.tokens.storageDevices(profileId);
+    const [devices, lastEnd] = await Promise.all([
+      this.tokens.storageDevices(profileId),
+      this.batches.lastEnd(commandId),
+    ]);
     let again = -Infinity;
     for (const { subjectId: tokenId, parcelId } of await this.batches.open(commandId)) {
       if (parcelId === null) continue;
       const reads = await Promise.all(devices.map((id) => this.transfers.lastRunning('payload', `${parcelId}/${id}`)));
-      const dueAt = Math.max(...reads, -Infinity) + patience * 1000;
+      const dueAt = Math.max(lastEnd, ...reads) + patience * 1000;
       if (this.clock.millis() < dueAt) {
         again = Math.max(again, dueAt);
         continue;

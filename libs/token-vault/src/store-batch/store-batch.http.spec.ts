@@ -90,30 +90,38 @@ describe('a batch', () => {
     expect(await left()).toEqual([]);
   });
 
-  test('an item that no device takes fails alone', async () => {
+  test('an item that no device takes fails alone, once none takes any other either', async () => {
     devices.behaviour = 'silent';
-    const { body } = await post(store, { items: values(3) }, { wait: 0 });
+    const { body } = await post(store, { items: values(4) }, { wait: 0 });
     const tokens = () =>
       rows(`select token_id from token_vault.token where reserved_by = $1 order by 1`, body.commandId);
-    await until(async () => (await tokens()).length === 3);
-    const [taken] = await rows(
-      `select data from es.event where type = 'data_token.data_exchanged' and data->>'profileId' = $1 limit 1`,
+    await until(async () => (await tokens()).length === 4);
+    const [first, second] = await rows(
+      `select data from es.event where type = 'data_token.data_exchanged' and data->>'profileId' = $1`,
       ada.profileId,
     );
-    await devices.acknowledge(taken.data);
-    await until(async () => (await spooled()).length === 2);
-    clock.advance(61);
+    const ends = () =>
+      rows('select 1 from token_vault.batch_item where command_id = $1 and ended is not null', body.commandId);
+    await devices.acknowledge(first.data);
+    await until(async () => (await ends()).length === 1);
+    clock.advance(50);
+    await devices.acknowledge(second.data);
+    await until(async () => (await ends()).length === 2);
+    clock.advance(20);
+    await deadlines.runDue();
+    expect(await ends()).toHaveLength(2);
+    clock.advance(41);
     await deadlines.runDue();
     const ended = await server.get(`/request-status/${body.commandId}`, { token: ada.token, wait: 20 });
     expect(ended.body.status).toBe('succeeded');
     const reasons = ended.body.body.items.map(({ reason }: { reason: string | null }) => reason);
-    expect(reasons.sort()).toEqual([null, 'storage.no_device_answered', 'storage.no_device_answered']);
+    expect(reasons.sort()).toEqual([null, null, 'storage.no_device_answered', 'storage.no_device_answered']);
     expect(await spooled()).toEqual([]);
     clock.advance(300);
     await until(
       async () => (
         await deadlines.runDue(),
-        (await server.get('/data-token/list-data-tokens', ada)).body.meta.count === 1
+        (await server.get('/data-token/list-data-tokens', ada)).body.meta.count === 2
       ),
     );
   });
