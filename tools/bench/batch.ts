@@ -35,7 +35,7 @@ export async function batch(bench: Host): Promise<Section> {
   };
   const rows: Array<Array<string | number>> = [];
   let shares = '';
-  for (const clients of [1, 2]) {
+  for (const clients of [1, 4]) {
     const stored: number[] = [];
     const requested: number[] = [];
     const before = processes();
@@ -57,14 +57,14 @@ export async function batch(bench: Host): Promise<Section> {
     const after = processes();
     const done = rounds * clients * values * 2;
     const [server, agent, database] = after.map((cpu, index) => (((cpu ?? NaN) - (before[index] ?? NaN)) / done) * 1e6);
-    if (clients === 2) {
+    if (clients === 4) {
       shares = `server ${figure(server ?? NaN)}, device ${figure(agent ?? NaN)}, PostgreSQL ${figure(database ?? NaN)}`;
     }
     rows.push([String(clients), median(stored), (values * 1000) / median(stored), median(requested)]);
   }
   return {
     title: 'Batches of small values',
-    how: `\`POST /data-token/batch\` with ${values} values of ${size} bytes, until one device has acknowledged every one of them (a signed message each) and the command has succeeded; \`POST /data-token/batch-request\` until the data of all is ready. Medians of ${rounds - 1} rounds after one to warm up; client, server, device and PostgreSQL share the processors. Processor time per value, stored or requested, in microseconds with 2 clients: ${shares}.`,
+    how: `\`POST /data-token/batch\` with ${values} values of ${size} bytes, until one device has acknowledged every one of them (a signed message each) and the command has succeeded; \`POST /data-token/batch-request\` until the data of all is ready. Medians of ${rounds - 1} rounds after one to warm up; client, server, device and PostgreSQL share the processors. Processor time per value, stored or requested, in microseconds with 4 clients: ${shares}.`,
     columns: ['clients', 'values acknowledged/s', 'ms per 1,000 and client', 'values requested/s'],
     rows: rows.map(([clients, rate, millis, requested]) => [
       clients!,
