@@ -97,6 +97,7 @@ export async function million(bench: Host): Promise<Section> {
     ['last page', `${list}?page=${pages}`],
     ['context, 10,000 hits', `${list}?filters[context]=folder%207`],
     ['context by prefix, all', `${list}?filters[context]=fold*`],
+    ['context by prefix, page in the middle', `${list}?filters[context]=fold*&page=${Math.floor(pages / 2)}`],
     ['context, 1 hit', `${list}?filters[context]=rare`],
     ['one token', `${list}?filters[token]=${rare.body.items[0].token}`],
     ['status', `${list}?filters[status]=permanent`],

@@ -132,21 +132,21 @@ export class TokenVault1700000610000 implements MigrationInterface {
       create trigger count_operations after insert on token_vault.operation
         referencing new table as added for each statement execute function token_vault.count_operations();
 
-      -- How many permanent tokens a profile has: in all (value '') and by blind index.
-      create table token_vault.token_count (
+      -- What a profile's list shows, permanent or temporary, is counted in ranges of time: in all (value '') and by blind
+      -- index. A range ends where the profile's next one starts. Who writes tokens is alone: the projection's cursor
+      -- is the lock.
+      create table token_vault.token_range (
         profile_id uuid not null,
         value      text not null,
-        n          bigint not null,
-        primary key (profile_id, value)
-      );
-      -- How many of them were reserved in each hour and in each second: the way to a page far from the first.
-      create table token_vault.token_page (
-        profile_id uuid not null,
-        level      text not null,
-        at         timestamptz not null,
-        n          bigint not null,
-        primary key (profile_id, level, at)
-      );
+        start      timestamptz not null,
+        permanent  int not null,
+        temporary  int not null,
+        primary key (profile_id, value, start)
+      ) with (fillfactor = 70);
+      create function token_vault.range_of(profile uuid, at timestamptz) returns timestamptz language sql stable as $$
+        select coalesce((select start from token_vault.token_range
+                          where profile_id = profile and value = '' and start <= at order by start desc limit 1), '-infinity')
+      $$;
       -- Of file names only the whole and the first four characters: nearly every longer beginning would have a row of its own.
       create function token_vault.counted_values(t token_vault.token) returns setof text language sql immutable as $$
         select '' union all
@@ -155,37 +155,90 @@ export class TokenVault1700000610000 implements MigrationInterface {
         select t.extension_index where t.extension_index is not null union all
         select t.data_type_index where t.data_type_index is not null
       $$;
-      create function token_vault.count_tokens() returns trigger language plpgsql as $$
+      -- Adds what has changed, and removes what counts nothing any more.
+      create function token_vault.add_to_ranges(change token_vault.token_range[]) returns void language plpgsql as $$
+      declare
+        nothing token_vault.token_range[];
       begin
-        if tg_op = 'INSERT' then
-          if not exists (select from after where status = 'permanent') then return null; end if;
-          insert into token_vault.token_count as c (profile_id, value, n)
-          select t.profile_id, v, count(*) from after t, token_vault.counted_values(t) v
-           where t.status = 'permanent' group by 1, 2 order by 1, 2
-          on conflict (profile_id, value) do update set n = c.n + excluded.n;
-          insert into token_vault.token_page as c (profile_id, level, at, n)
-          select t.profile_id, l, date_trunc(l, t.created_at, 'UTC'), count(*)
-            from after t, unnest(array['hour', 'second']) l where t.status = 'permanent' group by 1, 2, 3
-          on conflict (profile_id, level, at) do update set n = c.n + excluded.n;
+        with changed as (
+          insert into token_vault.token_range as c select * from unnest(change)
+          on conflict (profile_id, value, start)
+             do update set permanent = c.permanent + excluded.permanent, temporary = c.temporary + excluded.temporary
+          returning c.*)
+        select array_agg((profile_id, value, start, permanent, temporary)::token_vault.token_range) into nothing
+          from changed where permanent = 0 and temporary = 0;
+        if nothing is null then return; end if;
+        delete from token_vault.token_range c using unnest(nothing) n
+         where c.profile_id = n.profile_id and c.value = n.value and c.start = n.start;
+      end $$;
+      -- Makes ranges of a thousand out of one. Tokens of the same moment stay together.
+      create function token_vault.divide_range(profile uuid, first timestamptz) returns void language plpgsql as $$
+      declare
+        last timestamptz := coalesce((select min(start) from token_vault.token_range
+                                       where profile_id = profile and value = '' and start > first), 'infinity');
+      begin
+        perform token_vault.add_to_ranges(array_agg((profile, value, start, permanent, temporary)::token_vault.token_range))
+          from (select v as value, c.start, sum(c.d * ((m.t).status = 'permanent')::int),
+                       sum(c.d * ((m.t).status = 'temporary')::int)
+                  from (select t, part, min((t).created_at) over (partition by part) as start
+                          from (select t, (rank() over (order by created_at) - 1) / 1000 as part from token_vault.token t
+                                 where profile_id = profile and created_at >= first and created_at < last
+                                   and status in ('permanent', 'temporary')) parts) m,
+                       lateral (values (m.start, 1), (first, -1)) c(start, d), token_vault.counted_values(m.t) v
+                 where m.part > 0 group by 1, 2) moved(value, start, permanent, temporary);
+      end $$;
+      create function token_vault.count_tokens() returns trigger language plpgsql as $$
+      declare
+        change token_vault.token_range[];
+        large record;
+      begin
+        if tg_op = 'UPDATE' then
+          if not exists (
+            select from before b join after a using (token_id)
+             where (b.status in ('permanent', 'temporary') or a.status in ('permanent', 'temporary'))
+               and (a.status, a.context_index, a.file_name_index, a.extension_index, a.data_type_index)
+                   is distinct from (b.status, b.context_index, b.file_name_index, b.extension_index, b.data_type_index))
+          then return null; end if;
+          select array_agg((profile_id, value, start, permanent, temporary)::token_vault.token_range) into change
+            from (select profile_id, value, start, sum(d * (status = 'permanent')::int), sum(d * (status = 'temporary')::int)
+                    from (select t.profile_id, t.status, v, r, 1
+                            from after t, token_vault.range_of(t.profile_id, t.created_at) r, token_vault.counted_values(t) v
+                          union all
+                          select t.profile_id, t.status, v, r, -1
+                            from before t, token_vault.range_of(t.profile_id, t.created_at) r, token_vault.counted_values(t) v)
+                         each(profile_id, status, value, start, d)
+                   group by 1, 2, 3) net(profile_id, value, start, permanent, temporary)
+           where permanent <> 0 or temporary <> 0;
+          perform token_vault.add_to_ranges(change);
           return null;
         end if;
-        if not exists (select from before where status = 'permanent' union all select from after where status = 'permanent') then
-          return null;
-        end if;
-        insert into token_vault.token_count as c (profile_id, value, n)
-        select profile_id, v, sum(d) from (
-            select t.profile_id, v, 1 as d from after t, token_vault.counted_values(t) v where t.status = 'permanent'
-            union all
-            select t.profile_id, v, -1 from before t, token_vault.counted_values(t) v where t.status = 'permanent') change
-         group by 1, 2 having sum(d) <> 0 order by 1, 2
-        on conflict (profile_id, value) do update set n = c.n + excluded.n;
-        insert into token_vault.token_page as c (profile_id, level, at, n)
-        select profile_id, l, date_trunc(l, created_at, 'UTC'), sum(d) from (
-            select profile_id, created_at, 1 as d from after where status = 'permanent'
-            union all
-            select profile_id, created_at, -1 from before where status = 'permanent') change, unnest(array['hour', 'second']) l
-         group by 1, 2, 3 having sum(d) <> 0
-        on conflict (profile_id, level, at) do update set n = c.n + excluded.n;
+
+        select array_agg((profile_id, value, start, permanent, temporary)::token_vault.token_range) into change
+          from (select t.profile_id, v, r, count(*) filter (where t.status = 'permanent'),
+                       count(*) filter (where t.status = 'temporary')
+                  from after t, token_vault.range_of(t.profile_id, t.created_at) r, token_vault.counted_values(t) v
+                 where t.status in ('permanent', 'temporary') group by 1, 2, 3)
+               added(profile_id, value, start, permanent, temporary);
+        if change is null then return null; end if;
+        perform token_vault.add_to_ranges(change);
+        -- A range that has its thousand ends after the newest token. What comes later with an earlier time, and much of it,
+        -- has its range divided, again and again as it grows.
+        for large in
+          select r.profile_id, r.start
+            from token_vault.token_range r, unnest(change) c
+           where r.profile_id = c.profile_id and r.value = '' and c.value = '' and r.start = c.start
+             and (r.permanent + r.temporary) / 4000 > (r.permanent + r.temporary - c.permanent - c.temporary) / 4000
+        loop
+          perform token_vault.divide_range(large.profile_id, large.start);
+        end loop;
+        insert into token_vault.token_range
+        select p.profile_id, '', newest.at + interval '1 microsecond', 0, 0
+          from (select distinct profile_id from unnest(change)) p,
+               lateral (select permanent + temporary as n from token_vault.token_range r
+                         where r.profile_id = p.profile_id and value = '' order by start desc limit 1) last,
+               lateral (select max(created_at) as at from token_vault.token t
+                         where t.profile_id = p.profile_id and status in ('permanent', 'temporary')) newest
+         where last.n >= 1000;
         return null;
       end $$;
       create trigger count_new_tokens after insert on token_vault.token
@@ -196,16 +249,16 @@ export class TokenVault1700000610000 implements MigrationInterface {
       drop index token_vault.token_of_profile;
       create index token_listed on token_vault.token (profile_id, created_at desc, token_id desc)
         where status in ('permanent', 'temporary');
-      create index token_temporary on token_vault.token (profile_id, created_at desc, token_id desc) where status = 'temporary';
+      create index token_expiring on token_vault.token (profile_id, expires_at) where status = 'temporary';
       create index token_by_extension on token_vault.token (extension_index) where extension_index is not null;
       create index token_by_data_type on token_vault.token (data_type_index) where data_type_index is not null;
       -- What there is already is counted as if it came now.
-      insert into token_vault.token_count
-      select t.profile_id, v, count(*) from token_vault.token t, token_vault.counted_values(t) v
-       where t.status = 'permanent' group by 1, 2;
-      insert into token_vault.token_page
-      select t.profile_id, l, date_trunc(l, t.created_at, 'UTC'), count(*)
-        from token_vault.token t, unnest(array['hour', 'second']) l where t.status = 'permanent' group by 1, 2, 3;
+      insert into token_vault.token_range
+      select t.profile_id, v, '-infinity', count(*) filter (where t.status = 'permanent'),
+             count(*) filter (where t.status = 'temporary')
+        from token_vault.token t, token_vault.counted_values(t) v
+       where t.status in ('permanent', 'temporary') group by 1, 2;
+      select token_vault.divide_range(profile_id, start) from token_vault.token_range where value = '';
     `);
   }
 
@@ -213,10 +266,11 @@ export class TokenVault1700000610000 implements MigrationInterface {
     await runner.query(`
       drop trigger count_new_tokens on token_vault.token;
       drop trigger count_changed_tokens on token_vault.token;
-      drop table token_vault.batch_item, token_vault.pending_batch, token_vault.open_retrieval, token_vault.operation, token_vault.operation_count,
-                 token_vault.token_count, token_vault.token_page;
-      drop function token_vault.count_operations, token_vault.count_tokens, token_vault.counted_values;
-      drop index token_vault.token_listed, token_vault.token_temporary, token_vault.token_by_extension,
+      drop table token_vault.batch_item, token_vault.pending_batch, token_vault.open_retrieval, token_vault.operation, token_vault.operation_count;
+      drop function token_vault.count_operations, token_vault.count_tokens, token_vault.divide_range, token_vault.add_to_ranges,
+                    token_vault.range_of, token_vault.counted_values;
+      drop table token_vault.token_range;
+      drop index token_vault.token_listed, token_vault.token_expiring, token_vault.token_by_extension,
                  token_vault.token_by_data_type;
       create index token_of_profile on token_vault.token (profile_id, created_at desc, token_id desc);
       alter table token_vault.download drop key_id;

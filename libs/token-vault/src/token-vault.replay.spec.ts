@@ -58,7 +58,7 @@ describe('a server that starts again and has lost every cursor', () => {
 
     await database.pool.query(`update engine.checkpoint set cursor = null`);
     await database.pool.query(
-      `truncate token_vault.token, token_vault.token_count, token_vault.token_page, token_vault.operation,
+      `truncate token_vault.token, token_vault.token_range, token_vault.operation,
                 token_vault.operation_count, token_vault.storage_device, token_vault.public_key, token_vault.open_retrieval`,
     );
     server = await TestServer.start({ contexts, on: { database, dataDir, port } });

@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { KeyStore, PersonalBoxes } from '@symbolon/crypto';
 import { type List, type ListQuery, listOf, offsetOf } from '@symbolon/http';
 import { Clock, wholeSeconds } from '@symbolon/kernel';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { openColumn } from '../token/token-boxes';
 import type { TokenMeta } from '../token/token.events';
 import { alive } from '../token/tokens.query';
-import { TokenCounts } from './token-counts.query';
+import { type Place, rangeSize, TokenRanges } from './token-ranges.query';
 
 export const filterNames = [
   'meta.file.fileName',
@@ -50,8 +50,10 @@ interface Row {
 }
 
 interface Conditions {
-  /** Of a row `t`; `$1` is the time, `$2` the profile. */
+  /** Of a row `t` of the list; `$1` is the time, `$2` the profile. */
   readonly sql: string;
+  /** The filters alone. */
+  readonly filters: string;
   readonly params: readonly unknown[];
   /** Values of blind indexes that a row must have. */
   readonly values: readonly string[];
@@ -63,10 +65,8 @@ interface Conditions {
 
 /** Candidates that are opened at a time where the index alone does not decide. */
 const batch = 200;
-/** So many hits are sorted rather than looked for in the order of the list. */
+/** So many hits are sorted rather than looked for in the order of the list, where no count says where they are. */
 const few = 5000;
-/** An offset up to which rows are simply passed over. */
-const near = 2000;
 const listed = `t.profile_id = $2 and t.status in ('permanent', 'temporary')`;
 const order = 'order by t.created_at desc, t.token_id desc';
 
@@ -78,86 +78,79 @@ export class ListTokens {
     private readonly keys: KeyStore,
     private readonly boxes: PersonalBoxes,
     private readonly clock: Clock,
-    private readonly counts: TokenCounts,
+    private readonly ranges: TokenRanges,
   ) {}
 
   async list(profileId: string, filters: Filters, page: ListQuery): Promise<List<TokenItem>> {
     const conditions = await this.conditions(profileId, filters);
     if (conditions.recheck) return this.listOpened(profileId, conditions, conditions.recheck, page);
-    const permanent = await this.permanent(profileId, conditions);
-    const count = (await this.temporary(conditions)) + permanent;
-    const offset = offsetOf(page);
-    if (offset >= count) return listOf([], count, page);
-    const rows = await this.rows(profileId, conditions, permanent, page.perPage, offset);
+    // What is counted and what is shown must be of one moment: a page would otherwise begin beside its place.
+    const { count, rows } = await this.dataSource.transaction('REPEATABLE READ', (tx) =>
+      this.page(tx, profileId, conditions, page),
+    );
     return listOf(await this.items(profileId, rows), count, page);
   }
 
-  /** Kept counts spare the look at every row; two filters together are counted where one of them leaves little. */
-  private async permanent(profileId: string, conditions: Conditions): Promise<number> {
-    const { values, status, token } = conditions;
-    if (status !== undefined && status !== 'permanent') return 0;
-    if (token === undefined && values.length <= 1) {
-      const kept = await this.counts.of(profileId, values[0] ?? '');
-      if (kept !== null) return kept;
-    }
-    const { sql, params } = conditions;
-    return this.count(
-      `select count(*) as count from token_vault.token t where ${sql} and t.status = 'permanent'`,
-      params,
-    );
-  }
-
-  /** There are few of them, as none lives longer than an hour. */
-  private async temporary({ sql, params, status }: Conditions): Promise<number> {
-    if (status !== undefined && status !== 'temporary') return 0;
-    return this.count(
-      `select count(*) as count from token_vault.token t where ${sql} and t.status = 'temporary'`,
-      params,
-    );
-  }
-
-  private async count(sql: string, params: readonly unknown[]): Promise<number> {
-    const [row] = await this.dataSource.query<Array<{ count: string }>>(sql, [...params]);
-    return Number(row?.count ?? 0);
-  }
-
-  private async rows(
+  private async page(
+    tx: EntityManager,
     profileId: string,
     conditions: Conditions,
-    permanent: number,
-    limit: number,
-    offset: number,
-  ): Promise<Row[]> {
+    page: ListQuery,
+  ): Promise<{ readonly count: number; readonly rows: readonly Row[] }> {
     const { sql, params, values, status, token } = conditions;
-    if (values.length > 0 || token !== undefined) {
-      // Found first and sorted then, or looked for in the order of the list, where every so many rows is a hit.
-      const hits = permanent <= few ? `(select * from token_vault.token t where ${sql} offset 0)` : 'token_vault.token';
-      return this.dataSource.query<Row[]>(
-        `select t.* from ${hits} t where ${sql} ${order} limit ${limit} offset ${offset}`,
-        [...params],
-      );
+    const [offset, limit] = [offsetOf(page), page.perPage];
+    const [value = ''] = values;
+    const counted =
+      token === undefined && values.length <= 1 && (value === '' || (await this.ranges.known(tx, profileId, value)));
+    if (counted) {
+      const gone = `t.profile_id = $2 and t.status = 'temporary' and t.expires_at <= $1 and not ${alive} and ${conditions.filters}`;
+      const place = await this.ranges.place(tx, { profileId, value, status, gone, params, offset, limit });
+      // Hits that are rare in their ranges are found first and sorted then.
+      const rare = value !== '' && place.count < place.ranges.length * rangeSize;
+      const rows = rare
+        ? await this.sorted(tx, conditions, limit, offset)
+        : await this.inRanges(tx, conditions, place, limit);
+      return { count: place.count, rows };
     }
-    const start = offset > near && status !== 'temporary' ? await this.startOf(profileId, conditions, offset) : null;
-    return this.dataSource.query<Row[]>(
-      `select t.* from token_vault.token t where ${sql} ${start ? `and t.created_at < $${params.length + 1}` : ''}
-        ${order} limit ${limit} offset ${start?.offset ?? offset}`,
-      start ? [...params, start.before] : [...params],
+    const [hits] = await tx.query<Array<{ count: string }>>(
+      `select count(*) as count from token_vault.token t where ${sql}`,
+      [...params],
+    );
+    const count = Number(hits?.count ?? 0);
+    if (offset >= count) return { count, rows: [] };
+    const rows =
+      count <= few
+        ? await this.sorted(tx, conditions, limit, offset)
+        : await tx.query<Row[]>(
+            `select t.* from token_vault.token t where ${sql} ${order} limit ${limit} offset ${offset}`,
+            [...params],
+          );
+    return { count, rows };
+  }
+
+  private async sorted(tx: EntityManager, { sql, params }: Conditions, limit: number, offset: number): Promise<Row[]> {
+    return tx.query<Row[]>(
+      `select * from (select * from token_vault.token t where ${sql} offset 0) t ${order} limit ${limit} offset ${offset}`,
+      [...params],
     );
   }
 
-  /** Where to begin for a page far from the first: permanent tokens are counted by time, the temporary ones are few. */
-  private async startOf(profileId: string, { sql, params, status }: Conditions, offset: number) {
-    const temporary =
-      status === 'permanent'
-        ? []
-        : await this.dataSource.query<Array<{ created_at: Date }>>(
-            `select t.created_at from token_vault.token t where ${sql} and t.status = 'temporary'`,
-            [...params],
-          );
-    return this.counts.place(
-      profileId,
-      offset,
-      temporary.map((row) => row.created_at.getTime()),
+  /** The page out of its ranges. `offset 0` keeps the planner from another way than along the list, one range at a time. */
+  private async inRanges(
+    tx: EntityManager,
+    { sql, params }: Conditions,
+    { ranges, skip }: Place,
+    limit: number,
+  ): Promise<Row[]> {
+    if (ranges.length === 0) return [];
+    const [start, end] = [1, 2].map((n) => `$${params.length + n}::timestamptz[]`);
+    return tx.query<Row[]>(
+      `select t.* from unnest(${start}, ${end}) as range(start, "end"), lateral (
+         select * from (
+           select * from token_vault.token t
+            where ${listed} and t.created_at >= range.start and t.created_at < range."end" ${order} offset 0) t
+          where ${sql} ${order} limit ${skip + limit}) t ${order} limit ${limit} offset ${skip}`,
+      [...params, ranges.map((range) => range.start), ranges.map((range) => range.end)],
     );
   }
 
@@ -170,25 +163,29 @@ export class ListTokens {
     const first = offsetOf(page);
     const found: TokenItem[] = [];
     let count = 0;
-    for (let offset = 0; ; offset += batch) {
-      const rows = await this.candidates(conditions, batch, offset);
+    for (let last: Row | undefined; ;) {
+      const rows = await this.candidates(conditions, last);
       for (const item of (await this.items(profileId, rows)).filter(recheck)) {
         if (count >= first && found.length < page.perPage) found.push(item);
         count++;
       }
+      last = rows.at(-1);
       if (rows.length < batch) return listOf(found, count, page);
     }
   }
 
-  private async candidates({ sql, params }: Conditions, limit: number, offset: number): Promise<Row[]> {
+  /** The next ones after `last`, which stays where it was whatever has come or gone meanwhile. */
+  private async candidates({ sql, params }: Conditions, last: Row | undefined): Promise<Row[]> {
+    const after = `and (t.created_at, t.token_id) <
+      (select created_at, token_id from token_vault.token where token_id = $${params.length + 1})`;
     return this.dataSource.query<Row[]>(
-      `select t.* from token_vault.token t where ${sql} ${order} limit ${limit} offset ${offset}`,
-      [...params],
+      `select t.* from token_vault.token t where ${sql} ${last ? after : ''} ${order} limit ${batch}`,
+      last ? [...params, last.token_id] : [...params],
     );
   }
 
   private async conditions(profileId: string, filters: Filters): Promise<Conditions> {
-    const sql: string[] = [listed, alive];
+    const sql: string[] = [];
     const params: unknown[] = [this.clock.now(), profileId];
     const rechecks: Array<(item: TokenItem) => boolean> = [];
     const values: string[] = [];
@@ -242,7 +239,15 @@ export class ListTokens {
       where((param) => `t.token_id = ${param}`, await this.keys.findSecret('data-token', token));
     }
     const recheck = rechecks.length === 0 ? null : (item: TokenItem) => rechecks.every((holds) => holds(item));
-    return { sql: sql.join(' and '), params, values, status, token, recheck };
+    return {
+      sql: [listed, alive, ...sql].join(' and '),
+      filters: sql.join(' and ') || 'true',
+      params,
+      values,
+      status,
+      token,
+      recheck,
+    };
   }
 
   private async items(profileId: string, rows: readonly Row[]): Promise<TokenItem[]> {

@@ -1,6 +1,6 @@
 import type { Slice } from '@symbolon/http';
 import { ListTokensController } from './list-tokens.controller';
 import { ListTokens } from './list-tokens.query';
-import { TokenCounts } from './token-counts.query';
+import { TokenRanges } from './token-ranges.query';
 
-export const listTokensSlice: Slice = { controllers: [ListTokensController], providers: [ListTokens, TokenCounts] };
+export const listTokensSlice: Slice = { controllers: [ListTokensController], providers: [ListTokens, TokenRanges] };

@@ -9,7 +9,7 @@ export const tokenList: Projection = {
   version: 2,
   categories: ['token', 'profile'],
   // The counters follow the rows by themselves.
-  tables: [tokenTable, 'token_vault.token_count', 'token_vault.token_page'],
+  tables: [tokenTable, 'token_vault.token_range'],
   on: {
     'data_token.space_reserved': async (event, boxes) => {
       const { tokenId, profileId, expiresAt } = event.data as TokenData<'data_token.space_reserved'>;
@@ -90,7 +90,7 @@ export const tokenList: Projection = {
           where profile_id = $1`,
         [(event.data as { profileId: string }).profileId],
       ),
-      statement(`delete from token_vault.token_count where profile_id = $1 and value <> ''`, [
+      statement(`delete from token_vault.token_range where profile_id = $1 and value <> ''`, [
         (event.data as { profileId: string }).profileId,
       ]),
     ],
