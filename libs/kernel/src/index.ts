@@ -1,4 +1,5 @@
 export * from './actor';
+export * from './addresses';
 export * from './clock';
 export * from './decide';
 export * from './event-store';

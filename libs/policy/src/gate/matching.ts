@@ -1,5 +1,5 @@
+import { liesIn } from '@symbolon/kernel';
 import type { Configuration } from '../policy/configuration';
-import { liesIn } from './addresses';
 
 /** What policies look at in one command. */
 export interface Facts {

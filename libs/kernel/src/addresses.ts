@@ -17,7 +17,7 @@ export function isAddressRange(text: string): boolean {
 
 /** True when the address lies in one of the ranges. False for what is no address. */
 export function liesIn(address: string, ranges: readonly string[]): boolean {
-  const client = plain(address.split('%', 1)[0]!);
+  const client = plainAddress(address.split('%', 1)[0]!);
   const family = familyOf(client);
   if (!family) return false;
   const list = new BlockList();
@@ -37,7 +37,7 @@ function rangeOf(text: string): Range | null {
   const bits = givenFamily === 'ipv4' ? 32 : 128;
   const prefix = length === undefined ? bits : Number(length);
   if (prefix > bits) return null;
-  const address = plain(given);
+  const address = plainAddress(given);
   // A range within the mapped addresses is one of IPv4.
   if (givenFamily === 'ipv6' && isIPv4(address)) {
     return prefix < 96 ? { address: given, prefix, family: 'ipv6' } : { address, prefix: prefix - 96, family: 'ipv4' };
@@ -45,7 +45,8 @@ function rangeOf(text: string): Range | null {
   return { address, prefix, family: givenFamily };
 }
 
-function plain(address: string): string {
+/** An IPv4 address without the prefix that a dual-stack socket gives it. */
+export function plainAddress(address: string): string {
   const [, v4] = mapped.exec(address) ?? [];
   return v4 !== undefined && isIPv4(v4) ? v4 : address;
 }
