@@ -13,7 +13,7 @@ let device: TestDevice;
 beforeAll(async () => {
   buildParts();
   database = await freshDatabase();
-  parts = await Parts.create(database);
+  parts = await Parts.create(database, { SYMBOLON_TRUSTED_PROXIES: '127.0.0.1' });
   await parts.startAll();
   owner = await parts.profile();
   device = await TestDevice.of(parts, owner);
@@ -56,6 +56,16 @@ test('every part says that it is ready, and the gateway speaks for all', async (
   expect(Object.keys(body.paths)).toEqual(
     expect.arrayContaining(['/profile/authenticate', '/data-token/request-data', '/device/approve-device', '/health']),
   );
+});
+
+test('services learn where a call comes from, as a trusted proxy told the gateway', async () => {
+  const { username, password } = await parts.profile({ withKey: false });
+  const login = async (address: string, text: string) => {
+    const headers = { 'x-forwarded-for': address };
+    return (await parts.post('/profile/authenticate', { json: { username, password: text }, headers })).status;
+  };
+  for (let failure = 1; failure <= 5; failure++) expect(await login('192.0.2.7', 'wrong password')).toBe(401);
+  expect([await login('192.0.2.7', password), await login('192.0.2.8', password)]).toEqual([429, 200]);
 });
 
 test('a payload of some megabytes is stored, fetched and deleted', async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { uuid7 } from '@symbolon/crypto';
-import { Problem, problemType, unauthorized, unavailable } from '@symbolon/http';
+import { Problem, refuseUpgrade, unauthorized, unavailable } from '@symbolon/http';
 import type { Clock } from '@symbolon/kernel';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import {
@@ -93,11 +93,11 @@ export class WebSocketDeviceLink extends DeviceLink {
     void this.accept(request, socket, head).then(
       (refusal) => {
         socket.off('error', ignore);
-        if (refusal) refuse(socket, refusal);
+        if (refusal) refuseUpgrade(socket, refusal);
       },
       (error: unknown) => {
         this.options.log.warn({ error: nameOf(error) }, 'device could not be let in');
-        refuse(socket, unavailable());
+        refuseUpgrade(socket, unavailable());
       },
     );
   }
@@ -397,21 +397,6 @@ function basicCredentials(header: string | undefined): readonly [string, string]
   const text = Buffer.from(encoded, 'base64').toString('utf8');
   const colon = text.indexOf(':');
   return colon < 0 ? null : [text.slice(0, colon), text.slice(colon + 1)];
-}
-
-function refuse(socket: Duplex, problem: Problem): void {
-  const body = JSON.stringify(problem.body());
-  const headers = {
-    Connection: 'close',
-    'Content-Type': problemType,
-    'Content-Length': Buffer.byteLength(body),
-    'Cache-Control': 'no-store',
-    ...problem.options.headers,
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  const phrase = { 400: 'Bad Request', 401: 'Unauthorized', 503: 'Service Unavailable' }[problem.status];
-  socket.once('error', () => socket.destroy());
-  socket.end([`HTTP/1.1 ${problem.status} ${phrase}`, ...lines, '', body].join('\r\n'));
 }
 
 function nameOf(error: unknown): string {

@@ -4,7 +4,19 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Commands } from '@symbolon/command-log';
 import { Assertions, KeyStore } from '@symbolon/crypto';
-import { assertedFor, claimsOf, edgeAdapter, endpointsOf, installEdge, installService } from '@symbolon/http';
+import {
+  assertedFor,
+  claimsOf,
+  edgeAdapter,
+  endpointsOf,
+  installEdge,
+  installService,
+  notFound,
+  refuseUpgrade,
+  unauthorized,
+  unavailable,
+  type UpgradeEdge,
+} from '@symbolon/http';
 import { Clock, EventStore } from '@symbolon/kernel';
 import { Logger } from '@symbolon/observe';
 import { PlatformModule, type PlatformOptions, Registry, type UpgradeHandler } from '@symbolon/platform';
@@ -57,9 +69,10 @@ async function serveClients(options: ServeOptions, part: 'whole' | 'gateway'): P
   const { app, log, assertions } = await create(options, GatewayModule);
   const neighbours = part === 'gateway' ? new Neighbours(settings.services, app.get(Commands).answers, log) : null;
   const calls = new CallRoutes(neighbours);
-  installEdge(
+  const { corsOrigins, trustedProxies, rates } = settings;
+  const edge = installEdge(
     app,
-    { ratePerToken: settings.rates.token, ratePerAddress: settings.rates.address, corsOrigins: settings.corsOrigins },
+    { ratePerToken: rates.token, ratePerAddress: rates.address, corsOrigins, trustedProxies },
     { assertions, calls },
     log,
   );
@@ -74,11 +87,12 @@ async function serveClients(options: ServeOptions, part: 'whole' | 'gateway'): P
       if (!neighbours || !carrier) return local.get(path);
       return (request, socket, head) => {
         const call = { audience: carrier, method: 'GET', url: request.url ?? path };
-        const address = { ip: request.socket.remoteAddress ?? null, userAgent: null, location: null };
+        const address = edge.addressOf(request);
         const asserted = { session: null, application: null, accessToken: null, address, requestId: '' };
         neighbours.upgrade(request, socket, head, carrier, assertions.make(call, claimsOf(asserted)));
       };
     },
+    limit: edge.limit,
     closing: () => neighbours?.close(),
   });
 }
@@ -104,7 +118,7 @@ async function serveGateway(options: ServeOptions, name: ServiceName): Promise<S
       if (!handler) return undefined;
       return (request, socket, head) => {
         if (assertedFor(name, assertions, request)) return handler(request, socket, head);
-        socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+        refuseUpgrade(socket, unauthorized());
       };
     },
     closing: () => questions.close(),
@@ -126,12 +140,12 @@ async function create(options: ServeOptions, frame: Type) {
 async function listen(
   app: NestFastifyApplication,
   { host, port }: { readonly host: string; readonly port: number },
-  { upgrade, closing }: { upgrade(path: string): UpgradeHandler | undefined; closing?(): void },
+  upgrades: Upgrades & { closing?(): void },
 ): Promise<Served> {
   const server = app.getHttpServer();
   const readiness = app.get(Readiness);
   const connections = new Connections(server);
-  const webSockets = upgradesOf(upgrade, readiness);
+  const webSockets = upgradesOf(upgrades, readiness);
   server.on('upgrade', (request, socket, head) => {
     if (wantsWebSocket(request)) webSockets(request, socket, head);
     else declineUpgrade(server, request, socket, head);
@@ -149,20 +163,25 @@ async function listen(
     close: async () => {
       readiness.ready = false;
       connections.close();
-      closing?.();
+      upgrades.closing?.();
       await app.close();
     },
   };
 }
 
-/** Leads upgrade requests to whoever serves WebSockets on their path. */
-function upgradesOf(find: (path: string) => UpgradeHandler | undefined, readiness: Readiness): UpgradeHandler {
+interface Upgrades extends Partial<Pick<UpgradeEdge, 'limit'>> {
+  /** Who serves WebSockets on this path. */
+  upgrade(path: string): UpgradeHandler | undefined;
+}
+
+/** Leads upgrade requests to whoever serves WebSockets on their path, in the order of checks of all requests. */
+function upgradesOf({ upgrade, limit }: Upgrades, readiness: Readiness): UpgradeHandler {
   return (request, socket, head) => {
     socket.on('error', () => socket.destroy());
     const path = (request.url ?? '/').split('?', 1)[0]!.replace(/(.)\/$/, '$1');
-    const handler = find(path);
-    if (handler && readiness.ready) return handler(request, socket, head);
-    const status = handler ? '503 Service Unavailable' : '404 Not Found';
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    const handler = upgrade(path);
+    const refusal = handler ? (limit?.(request) ?? (readiness.ready ? null : unavailable())) : notFound();
+    if (refusal) return refuseUpgrade(socket, refusal);
+    handler?.(request, socket, head);
   };
 }

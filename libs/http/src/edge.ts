@@ -10,6 +10,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AcceptedInterceptor } from './accepted';
 import { type Asserted, assertedOf, assertionHeader, claimsOf } from './assertion';
 import { isMalformed, mediaTypeForm, mediaTypes, parseBodies, parseQuery } from './body';
+import { ClientAddresses } from './client-addresses';
 import {
   type AccessToken,
   type ClientApplication,
@@ -29,6 +30,15 @@ export interface EdgeSettings {
   readonly ratePerAddress: number;
   /** Browser origins that may call; empty = CORS off. */
   readonly corsOrigins: readonly string[];
+  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+}
+
+/** What the edge has to say about requests that ask to become WebSockets: no hook of its own sees them. */
+export interface UpgradeEdge {
+  addressOf(request: IncomingMessage): Client;
+  /** Counts the request, which has no token, by its address; what to answer where that is too many, else null. */
+  limit(request: IncomingMessage): Problem | null;
 }
 
 /** Fastify as Nest's platform, set up so that the checks of section 3 can run in their order. */
@@ -70,7 +80,7 @@ export function installEdge(
   settings: EdgeSettings,
   { assertions, calls }: { readonly assertions: Assertions; readonly calls: Calls },
   log: EdgeLog,
-): void {
+): UpgradeEdge {
   const fastify = app.getHttpAdapter().getInstance();
   const sessions = app.get(Sessions);
   const applications = app.get(ClientApplications);
@@ -78,6 +88,8 @@ export function installEdge(
   const clock = app.get(Clock);
   const byToken = new RateLimit('token', settings.ratePerToken, clock);
   const byAddress = new RateLimit('address', settings.ratePerAddress, clock);
+  const addresses = new ClientAddresses(settings.trustedProxies);
+  const addressOf = (request: IncomingMessage) => clientOf(request, addresses.of(request));
   const known = knownPaths(app);
   parseBodies(fastify);
   if (settings.corsOrigins.length > 0) {
@@ -107,14 +119,15 @@ export function installEdge(
     }
     if (isBareRoot(request)) return sendProblem(reply, notFound());
     try {
-      const application = options.access === 'B' ? await clientOf(applications, request) : null;
+      const application = options.access === 'B' ? await applicationOf(applications, request) : null;
       const accessToken = options.access === 'A' ? await accessTokenOf(applications, request, options) : null;
       const session = takesToken(options) ? await find(sessions, tokenOf(request)) : accessToken;
-      const verdict: Verdict = session ? byToken.take(session.tokenId) : byAddress.take(request.ip);
+      const address = addressOf(request.raw);
+      const verdict: Verdict = session ? byToken.take(session.tokenId) : byAddress.take(address.ip ?? '');
       void reply.headers(verdict.headers);
-      if (!verdict.allowed) return sendProblem(reply, new Problem(429, 'rate_limited', { headers: verdict.headers }));
+      if (!verdict.allowed) return sendProblem(reply, limited(verdict));
       if (options.access !== 'none' && !session && !application) return sendProblem(reply, unauthorized());
-      const asserted = { session, application, accessToken, address: addressOf(request), requestId: request.id };
+      const asserted = { session, application, accessToken, address, requestId: request.id };
       const refusal = session && !accessToken ? forbidden(options, session) : null;
       if (refusal) {
         const caller = callerOf(request, reply, asserted);
@@ -136,6 +149,17 @@ export function installEdge(
     }
   });
   installController(app, log);
+  return {
+    addressOf,
+    limit: (request) => {
+      const verdict = byAddress.take(addresses.of(request) ?? '');
+      return verdict.allowed ? null : limited(verdict);
+    },
+  };
+}
+
+function limited({ headers }: Verdict): Problem {
+  return new Problem(429, 'rate_limited', { headers });
 }
 
 /**
@@ -249,7 +273,10 @@ export function tokenOf({ headers }: FastifyRequest): string | null {
 }
 
 /** `Authorization: Basic base64(clientId:clientSecret)`. */
-async function clientOf(applications: ClientApplications, request: FastifyRequest): Promise<ClientApplication | null> {
+async function applicationOf(
+  applications: ClientApplications,
+  request: FastifyRequest,
+): Promise<ClientApplication | null> {
   const given = /^[A-Za-z0-9+/]+={0,2}$/.exec(basicOf(request) ?? '')?.[0];
   if (given === undefined) return null;
   const text = Buffer.from(given, 'base64').toString();
@@ -342,11 +369,11 @@ function actorOf(who: Pick<Session, 'profileId' | 'kind' | 'applicationId'> | nu
   };
 }
 
-function addressOf(request: FastifyRequest): Client {
-  const location = request.headers['x-symbolon-location'];
+function clientOf({ headers }: IncomingMessage, ip: string | null): Client {
+  const location = headers['x-symbolon-location'];
   return {
-    ip: request.ip,
-    userAgent: request.headers['user-agent']?.slice(0, 500) ?? null,
+    ip,
+    userAgent: headers['user-agent']?.slice(0, 500) ?? null,
     location: typeof location === 'string' && location.length <= 200 ? location : null,
   };
 }

@@ -1,6 +1,7 @@
 export * from './accepted';
 export * from './assertion';
 export * from './body';
+export * from './client-addresses';
 export * from './edge';
 export * from './endpoint';
 export * from './fields';
@@ -8,4 +9,5 @@ export * from './list';
 export * from './problem';
 export * from './problem.filter';
 export * from './rate-limit';
+export * from './refuse-upgrade';
 export * from './slice';

@@ -1,3 +1,4 @@
+import { isAddressRange } from '@symbolon/kernel';
 import { Secret } from '@symbolon/observe';
 
 /** An address to listen on. */
@@ -59,6 +60,13 @@ export function origins(text: string): readonly string[] {
         ? url.origin
         : must('a comma list of origins (a wildcard is not taken)'),
     );
+}
+
+export function addressRanges(text: string): readonly string[] {
+  const given = text.split(',').map((item) => item.trim());
+  return given
+    .filter((item) => item !== '')
+    .map((item) => (isAddressRange(item) ? item : must('a comma list of IP addresses and CIDR ranges')));
 }
 
 export function url(...protocols: [string, string]): Form<string> {

@@ -32,6 +32,7 @@ describe('settings', () => {
       wsAckDelayMs: 100,
       rates: { token: 1200, address: 300 },
       corsOrigins: [],
+      trustedProxies: [],
       logLevel: 'info',
       unknown: [],
     });
@@ -46,6 +47,7 @@ describe('settings', () => {
       DATABASE_URL: 'postgres://app:hunter2@db/vault',
       SYMBOLON_DEVICE_KEY_BEFORE_APPROVAL: '1',
       SYMBOLON_CORS_ORIGINS: 'https://a.example.org, http://localhost:5173,',
+      SYMBOLON_TRUSTED_PROXIES: '10.0.0.0/8, ::1,192.0.2.7',
       SYMBOLON_TOKEN_TTL: '',
     });
     expect(settings).toMatchObject({
@@ -57,6 +59,7 @@ describe('settings', () => {
       deviceChannelUrl: 'wss://vault.example.org/device-channel',
       deviceKeyBeforeApproval: true,
       corsOrigins: ['https://a.example.org', 'http://localhost:5173'],
+      trustedProxies: ['10.0.0.0/8', '::1', '192.0.2.7'],
       tokenTtl: 86_400,
     });
     expect(settings.masterKey?.reveal().toString('hex')).toBe(master);
@@ -102,6 +105,9 @@ describe('settings', () => {
     ['SYMBOLON_CORS_ORIGINS', '*'],
     ['SYMBOLON_CORS_ORIGINS', 'https://*.example.org'],
     ['SYMBOLON_CORS_ORIGINS', 'https://a.example.org,null'],
+    ['SYMBOLON_TRUSTED_PROXIES', 'proxy.example.org'],
+    ['SYMBOLON_TRUSTED_PROXIES', '10.0.0.0/33'],
+    ['SYMBOLON_TRUSTED_PROXIES', '*'],
     ['SYMBOLON_LOG_LEVEL', 'loud'],
   ])('refuse %s=%s and name the variable alone', (name, value) => {
     const problems = problemsOf({ [name]: value });
@@ -207,7 +213,7 @@ describe('settings', () => {
     expect(rows.get('DATABASE_URL')?.value).toBe('postgres://app:secret@db/vault?sslpassword=secret');
     expect(rows.get('SYMBOLON_MASTER_KEY')?.value).toBe('[secret]');
     expect(rows.get('SYMBOLON_WS_URL')).toMatchObject({ value: 'ws://127.0.0.1:8009/ws', source: 'default' });
-    expect(rows.size).toBe(32);
+    expect(rows.size).toBe(33);
     for (const text of [
       JSON.stringify(settings.describe()),
       JSON.stringify(settings),

@@ -42,6 +42,8 @@ export class Settings {
   readonly rates: { readonly token: number; readonly address: number };
   /** Empty: CORS is off. */
   readonly corsOrigins: readonly string[];
+  /** Addresses and CIDR ranges of proxies before the server. */
+  readonly trustedProxies: readonly string[];
   readonly logLevel: as.LogLevel;
   /** Where the services are, if each context runs as a process of its own. */
   readonly services: ServiceAddresses;
@@ -215,6 +217,13 @@ export class Settings {
       fallback: '',
       effect: 'comma list of browser origins that may call the API; empty: none',
       read: as.origins,
+    });
+    this.trustedProxies = reader.required({
+      name: 'SYMBOLON_TRUSTED_PROXIES',
+      fallback: '',
+      effect:
+        'comma list of addresses and CIDR ranges of reverse proxies whose X-Forwarded-For is believed; empty: none',
+      read: as.addressRanges,
     });
     this.logLevel = reader.required({
       name: 'SYMBOLON_LOG_LEVEL',

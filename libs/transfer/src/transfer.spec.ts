@@ -185,7 +185,7 @@ describe('one-time transfers', () => {
     const quiet = { error: () => undefined };
     const calls = { serviceOf: () => 'transfer', forward: () => false };
     const assertions = new Assertions(signing(), 'https://vault.example.org', clock);
-    installEdge(app, { ratePerToken: 0, ratePerAddress: 0, corsOrigins: [] }, { assertions, calls }, quiet);
+    installEdge(app, { ratePerToken: 0, ratePerAddress: 0, corsOrigins: [], trustedProxies: [] }, { assertions, calls }, quiet);
     await app.listen(0, '127.0.0.1');
     origin = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
   }

@@ -1,6 +1,10 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { subprotocol } from '@symbolon/device-link';
 import { ManualClock } from '@symbolon/kernel';
 import { listenMetrics, Metrics } from '@symbolon/observe';
 import { password, TestServer } from '@symbolon/testing';
+import { WebSocket } from 'ws';
 
 let server: TestServer;
 const clock = new ManualClock(Date.now());
@@ -141,6 +145,22 @@ describe('rate limits', () => {
     expect((await server.post(path, { token })).headers.get('ratelimit')).toMatch(/^"address";/);
   });
 
+  test.each(['/ws', '/', '/device-channel'])('%s counts requests that ask to become a WebSocket', async (path) => {
+    expect((await upgrade(path)).statusCode).not.toBe(429);
+    expect((await server.get('/health/live')).headers.get('ratelimit')).toMatch(/^"address";r=58;/);
+    for (let request = 3; request <= 60; request++) await server.get('/health/live');
+    const { statusCode, headers, body } = await upgrade(path);
+    expect([statusCode, body.code]).toEqual([429, 'rate_limited']);
+    expect(headers).toMatchObject({
+      'content-type': expect.stringContaining('application/problem+json'),
+      'cache-control': 'no-store',
+      'ratelimit-policy': '"address";q=60;w=60',
+      ratelimit: '"address";r=0;t=60',
+      'retry-after': '60',
+    });
+    expect(await upgrade('/nothing')).toMatchObject({ statusCode: 404, body: { code: 'not_found' } });
+  });
+
   test('per token with one', async () => {
     const { token } = await server.profile({ withKey: false });
     const answers = [];
@@ -151,6 +171,20 @@ describe('rate limits', () => {
     expect(answers[20]!.body.code).toBe('rate_limited');
   });
 });
+
+/** The answer to a request that asks to become a WebSocket. */
+async function upgrade(path: string): Promise<{ statusCode: number; headers: IncomingHttpHeaders; body: any }> {
+  const socket = new WebSocket(server.url.replace(/^http/, 'ws') + path, path === '/device-channel' ? subprotocol : []);
+  socket.on('error', () => undefined);
+  const answer = await new Promise<IncomingMessage>((resolve) => {
+    socket.once('upgrade', resolve);
+    socket.once('unexpected-response', (_, response) => resolve(response));
+  });
+  const { statusCode = 0, headers } = answer;
+  const body = statusCode === 101 ? null : JSON.parse(await text(answer));
+  socket.terminate();
+  return { statusCode, headers, body };
+}
 
 describe('1 Health, and what lies beyond the menu', () => {
   test.each(['/health', '/utility/check-server-health', '/health/live', '/health/ready'])('%s is ok', async (path) => {

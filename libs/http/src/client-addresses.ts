@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import { liesIn, plainAddress } from '@symbolon/kernel';
+
+/** Some proxies add the client's port. */
+const withPort = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/;
+
+/** Where requests come from: the other end of the connection, or what trusted proxies say of it. */
+export class ClientAddresses {
+  /** Addresses and CIDR ranges of proxies. */
+  constructor(private readonly trustedProxies: readonly string[]) {}
+
+  /**
+   * Goes back from the connection, proxy by proxy, to the first address that is none of theirs. What stands before it in
+   * `X-Forwarded-For` its owner may have written himself.
+   */
+  of({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): string | null {
+    if (socket.remoteAddress === undefined) return null;
+    let address = plainAddress(socket.remoteAddress);
+    for (const told of [headers['x-forwarded-for'] ?? []].flat().join().split(',').reverse()) {
+      if (!liesIn(address, this.trustedProxies)) break;
+      const [, v6, v4] = withPort.exec(told.trim()) ?? [];
+      const before = plainAddress(v6 ?? v4 ?? told.trim());
+      if (isIP(before) === 0) break;
+      address = before;
+    }
+    return address;
+  }
+}
