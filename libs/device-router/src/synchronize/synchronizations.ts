@@ -127,11 +127,13 @@ export class Synchronizations implements OnModuleInit {
   }
 
   private async step(row: Synchronization): Promise<Step> {
-    const stores = await this.dataSource.query<unknown[]>(
-      'select 1 from device_router.storage where profile_id = $1 and device_identifier = $2',
-      [row.profile_id, row.device_identifier],
-    );
-    if (stores.length === 0) return { rejected: 'storage.not_registered' };
+    if (!(await this.stores(row))) return { rejected: 'storage.not_registered' };
+    const step = await this.next(row);
+    // What was on its way to a device that has lost its role meanwhile looks as if it had failed.
+    return step !== 'done' || (await this.stores(row)) ? step : { rejected: 'storage.not_registered' };
+  }
+
+  private next(row: Synchronization): Promise<Step> {
     switch (row.phase) {
       case 'inventory':
         return this.inventories.ask(row);
@@ -140,6 +142,14 @@ export class Synchronizations implements OnModuleInit {
       case 'copying':
         return this.copies.advance(row);
     }
+  }
+
+  private async stores({ profile_id, device_identifier }: Synchronization): Promise<boolean> {
+    const rows = await this.dataSource.query<unknown[]>(
+      'select 1 from device_router.storage where profile_id = $1 and device_identifier = $2',
+      [profile_id, device_identifier],
+    );
+    return rows.length > 0;
   }
 
   /** The row goes last: until then a repeat changes nothing. */
