@@ -228,7 +228,10 @@ export class DeviceRouterSynchronization1700000711000 implements MigrationInterf
         add copy_to  jsonb;
       create index reading_token on device_router.reading (token_id) where token_id is not null;
       drop index device_router.copy_held;
-      create index copy_held on device_router.copy (profile_id, token_id, version desc) where sha256 is not null;
+      -- What a synchronization is to bring: known also when no device holds it any more.
+      alter table device_router.copy add due_sha256 text;
+      create index copy_held on device_router.copy (profile_id, token_id, version desc)
+        where sha256 is not null or due_sha256 is not null;
 
       -- Synchronizations that are under way, and what they have still to do. None of this is made from the log.
       create table device_router.synchronization (
@@ -256,6 +259,7 @@ export class DeviceRouterSynchronization1700000711000 implements MigrationInterf
         object_id  text not null,
         version    int not null,
         sha256     text not null,
+        signed     boolean not null,
         primary key (command_id, object_id, version)
       );
       create table device_router.synchronization_item (
@@ -279,6 +283,7 @@ export class DeviceRouterSynchronization1700000711000 implements MigrationInterf
     await runner.query(`
       drop table device_router.synchronization_item, device_router.inventory, device_router.synchronization;
       drop index device_router.copy_held;
+      alter table device_router.copy drop due_sha256;
       create index copy_held on device_router.copy (profile_id, token_id) where sha256 is not null;
       alter table device_router.reading drop token_id, drop copy_to;
     `);

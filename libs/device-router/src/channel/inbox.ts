@@ -89,7 +89,7 @@ export class Inbox {
       'storage.write_ack': (content, { order, signed }) => answers.writeAck(content, order, signed),
       'storage.read_result': (content, { order }) => answers.readResult(content, order),
       'storage.delete_ack': (content, { order }) => answers.deleteAck(content, order),
-      'storage.inventory_result': (content, { envelope }) => inventories.take(content, envelope),
+      'storage.inventory_result': (content, { envelope, signed }) => inventories.take(content, envelope, signed),
       'ballot.vote': (content, { envelope, owner, signed }) => votes.take(content, envelope, owner, signed),
     };
     this.spoiled = (order) => answers.spoiled(order);

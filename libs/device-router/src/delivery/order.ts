@@ -68,7 +68,7 @@ export function stepOf(
 }
 
 /** The stream of what one device holds of one token. */
-export function copyStream({ tokenId, deviceIdentifier }: Order): string {
+export function copyStream({ tokenId, deviceIdentifier }: Pick<Order, 'tokenId' | 'deviceIdentifier'>): string {
   return `copy-${uuid5(`${tokenId}/${deviceIdentifier}`)}`;
 }
 

@@ -233,9 +233,10 @@ const reads = (clock: Clock): Projection['on'] => ({
            select 'read', $3::uuid, $4::int, device_identifier, '', $5::uuid, $6::uuid, $1::uuid, $7::text, $8::bigint,
                   '{"copying":true}', $9::uuid, $10::text from asked on conflict do nothing),
          lacking as (
-           insert into device_router.copy (token_id, version, device_identifier, profile_id, sealed_size)
-           values ($6::uuid, $4::int, $11::uuid, $1::uuid, $8::bigint)
-           on conflict (token_id, version, device_identifier) do update set sha256 = null)
+           insert into device_router.copy (token_id, version, device_identifier, profile_id, sealed_size, due_sha256)
+           values ($6::uuid, $4::int, $11::uuid, $1::uuid, $8::bigint, $7::text)
+           on conflict (token_id, version, device_identifier) do update
+              set sha256 = null, due_sha256 = excluded.due_sha256)
          insert into device_router.reading (request_id, token_id, copy_to, asked, has_storage, command_id, correlation_id, due_at)
          select $3::uuid, $6::uuid, $12::jsonb, coalesce((select array_agg(device_identifier) from asked), '{}'), true, $9::uuid, $10::text,
                 case when exists (select from asked) then $13::timestamptz else '-infinity' end
@@ -341,7 +342,7 @@ function orderWrite(event: Recorded): RowChange[] {
          insert into device_router.copy (token_id, version, device_identifier, profile_id, sealed_size)
          select token_id, version, device_identifier, profile_id, sealed_size from target
              on conflict (token_id, version, device_identifier) do update
-            set sha256 = null, sealed_size = excluded.sealed_size)
+            set sha256 = null, due_sha256 = null, sealed_size = excluded.sealed_size)
        insert into device_router.delivery (kind, subject_id, version, device_identifier, of_sha256, cause_id, token_id,
                                            profile_id, parcel_id, sha256, sealed_size, command_id, correlation_id)
        select 'write', token_id, version, device_identifier, sha256, cause_id, token_id, profile_id, parcel_id, sha256,
@@ -385,7 +386,7 @@ function forget(tokenId: string): RowChange {
     `with known as (
        delete from device_router.copy c using device_router.device d
         where c.token_id = $1 and d.device_identifier = c.device_identifier and d.status <> 'approved')
-     update device_router.copy c set sha256 = null from device_router.device d
+     update device_router.copy c set sha256 = null, due_sha256 = null from device_router.device d
       where c.token_id = $1 and d.device_identifier = c.device_identifier and d.status = 'approved'`,
     [tokenId],
   );

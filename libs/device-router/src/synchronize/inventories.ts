@@ -1,11 +1,14 @@
 import { Injectable } from '@nestjs/common';
+import type { CopyEvent } from '@symbolon/contracts';
 import { KeyStore, uuid5, uuid7 } from '@symbolon/crypto';
 import { DeviceLink, type Envelope } from '@symbolon/device-link';
-import { Clock, instant } from '@symbolon/kernel';
+import { type Cause, Clock, instant, Streams } from '@symbolon/kernel';
 import { Metrics } from '@symbolon/observe';
+import { ProjectionRunner } from '@symbolon/projection';
 import { DataSource } from 'typeorm';
 import { readInventory } from '../channel/contents';
 import { Envelopes } from '../channel/envelopes';
+import { copyStream } from '../delivery/order';
 import { inventoryPatience, type Step, type Synchronization } from './synchronization';
 
 /** Objects in one message, and tokens in one look. */
@@ -17,8 +20,17 @@ interface Permanent {
   readonly version: number;
   readonly sha256: string;
   readonly sealed_size: string;
+  /** The target was told to hold it. */
+  readonly told: boolean;
   /** The log says that the target holds it. */
   readonly recorded: boolean;
+}
+
+interface Listed {
+  readonly object_id: string;
+  readonly version: number;
+  readonly sha256: string;
+  readonly signed: boolean;
 }
 
 /**
@@ -32,6 +44,8 @@ export class Inventories {
 
   constructor(
     private readonly dataSource: DataSource,
+    private readonly streams: Streams,
+    private readonly projections: ProjectionRunner,
     private readonly keys: KeyStore,
     private readonly link: DeviceLink,
     private readonly envelopes: Envelopes,
@@ -71,6 +85,7 @@ export class Inventories {
   async take(
     content: unknown,
     { correlationId, deviceIdentifier }: Envelope,
+    signed: boolean,
   ): Promise<'device.envelope_invalid' | null> {
     const page = readInventory(content);
     if (!page) return 'device.envelope_invalid';
@@ -88,8 +103,8 @@ export class Inventories {
             set page = page + 1, after = $3, inventory_id = null, sent_at = '-infinity', progressed_at = $4,
                 phase = case when $3::text is null then 'comparing' else 'inventory' end, token_last = $5
           where command_id = $1 and inventory_id = $2 returning command_id)
-       insert into device_router.inventory (command_id, object_id, version, sha256)
-       select command_id, i."objectId", i.version, i.sha256
+       insert into device_router.inventory (command_id, object_id, version, sha256, signed)
+       select command_id, i."objectId", i.version, i.sha256, $7::boolean
          from moved cross join json_to_recordset($6::json) as i("objectId" text, version int, sha256 text)
        on conflict (command_id, object_id, version) do update set sha256 = excluded.sha256`,
       [
@@ -100,33 +115,47 @@ export class Inventories {
         // Whatever is reserved from now on, the target is told to hold like every other device.
         uuid7(),
         JSON.stringify(distinct(page.items)),
+        signed,
       ],
     );
     this.onTaken();
     return null;
   }
 
-  /** Looks at the next tokens and notes those that the target lacks. */
+  /**
+   * Looks at the next tokens and notes those that the target lacks. What it has without the log knowing it, it has now
+   * acknowledged: it may have been thought lost, when its disk was away.
+   */
   async compare(row: Synchronization): Promise<Step> {
     const { command_id: commandId, profile_id, device_identifier: target } = row;
     const tokens = await this.dataSource.query<Permanent[]>(
-      `select p.*, exists (select from device_router.copy c
-                            where c.token_id = p.token_id and c.version = p.version and c.device_identifier = $4
-                              and c.sha256 = p.sha256) as recorded
-         from (select distinct on (token_id) token_id, version, sha256, sealed_size from device_router.copy
-                where profile_id = $1 and sha256 is not null and token_id > $2 and token_id <= $3
+      `select p.*, c.token_id is not null as told, c.sha256 is not distinct from p.sha256 as recorded
+         from (select distinct on (token_id) token_id, version, coalesce(sha256, due_sha256) as sha256, sealed_size
+                 from device_router.copy
+                where profile_id = $1 and (sha256 is not null or due_sha256 is not null)
+                  and token_id > $2 and token_id <= $3
                 order by token_id, version desc limit ${pageSize}) p
+         left join device_router.copy c
+           on c.token_id = p.token_id and c.version = p.version and c.device_identifier = $4
         order by p.token_id`,
       [profile_id, row.token_after, row.token_last, target],
     );
     const objectIds = tokens.map(({ token_id }) => this.keys.objectId(token_id, target));
-    const held = await this.dataSource.query<Array<{ object_id: string; version: number; sha256: string }>>(
-      `select object_id, version, sha256 from device_router.inventory where command_id = $1 and object_id = any($2)`,
+    const listed = await this.dataSource.query<Listed[]>(
+      `select object_id, version, sha256, signed from device_router.inventory where command_id = $1 and object_id = any($2)`,
       [commandId, objectIds],
     );
-    const holds = new Set(held.map(({ object_id, version, sha256 }) => `${object_id}/${version}/${sha256}`));
-    const lacking = tokens.filter(
-      ({ version, sha256, recorded }, index) => !recorded || !holds.has(`${objectIds[index]}/${version}/${sha256}`),
+    const holds = new Map(listed.map((item) => [`${item.object_id}/${item.version}/${item.sha256}`, item]));
+    const compared = tokens.map((token, index) => ({
+      ...token,
+      found: token.told ? holds.get(`${objectIds[index]}/${token.version}/${token.sha256}`) : undefined,
+    }));
+    const lacking = compared.filter(({ found }) => !found);
+    await this.acknowledge(
+      row,
+      compared.flatMap(({ found, recorded, token_id: tokenId, version, sha256 }) =>
+        found && !recorded ? [{ tokenId, version, sha256, signed: found.signed }] : [],
+      ),
     );
     const over = tokens.length < pageSize;
     await this.dataSource.query(
@@ -144,6 +173,26 @@ export class Inventories {
       [commandId, JSON.stringify(lacking), tokens.at(-1)?.token_id ?? row.token_after, this.clock.now(), over],
     );
     return 'on';
+  }
+
+  private async acknowledge(
+    { command_id: commandId, device_identifier: deviceIdentifier }: Synchronization,
+    found: ReadonlyArray<{ tokenId: string; version: number; sha256: string; signed: boolean }>,
+  ): Promise<void> {
+    const appended = await Promise.all(
+      found.map((copy) => {
+        const data = { ...copy, deviceIdentifier };
+        const acknowledged: CopyEvent = { type: 'storage.write_acknowledged', version: 1, data };
+        const cause: Cause = {
+          commandId,
+          correlationId: commandId,
+          causationId: uuid5(`${commandId}/${copy.tokenId}/found`),
+          actor: { profileId: deviceIdentifier, kind: 'device', deviceIdentifier },
+        };
+        return this.streams.append(copyStream(data), 'any', [acknowledged], cause);
+      }),
+    );
+    await Promise.all(appended.map((each) => this.projections.passed('cursor' in each ? each.cursor : null)));
   }
 
   /** What was on its way on the old connection may be lost. */

@@ -200,6 +200,38 @@ describe('synchronizing a device', () => {
     expect(await held(target)).toBe(1);
   });
 
+  test('does not lack what it has after all, whatever was thought lost', async () => {
+    const tokens = [await stored(Buffer.from('one')), await stored(Buffer.from('two'))];
+    const target = await another();
+    await synchronize(target);
+    const away = new Map(target.objects);
+    target.objects.clear();
+    source.objects.clear();
+    expect((await synchronize(target)).body).toEqual({ count: 0, missing: 2 });
+    // Nobody holds them now; they are the profile's tokens all the same.
+    expect((await synchronize(source)).body).toEqual({ count: 0, missing: 2 });
+    expect((await synchronize(target)).body).toEqual({ count: 0, missing: 2 });
+    for (const [objectId, versions] of away) target.objects.set(objectId, versions);
+    const writes = target.count('storage.write');
+    const { commandId, body } = await synchronize(target);
+    expect([body, await held(target), target.count('storage.write')]).toEqual([{ count: 2, missing: 0 }, 2, writes]);
+    expect(await eventsOf(commandId)).toEqual([
+      'storage.synchronization_started',
+      'storage.write_acknowledged',
+      'storage.synchronized',
+    ]);
+    const acknowledged = await query(
+      `select data from es.event where meta->>'commandId' = $1 and type = 'storage.write_acknowledged'`,
+      [commandId],
+    );
+    const { deviceIdentifier } = target;
+    for (const { data } of acknowledged)
+      expect(data).toMatchObject({ deviceIdentifier, version: 1, signed: true, sha256: expect.any(String) });
+    expect((await synchronize(source)).body).toEqual({ count: 2, missing: 0 });
+    await target.leave();
+    expect(String(await Promise.all(tokens.map(fetched)))).toBe('one,two');
+  });
+
   test('leaves out what is deleted meanwhile', async () => {
     const token = await stored();
     await stored();
