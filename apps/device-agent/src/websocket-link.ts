@@ -251,5 +251,6 @@ function parse(text: string): unknown {
 }
 
 function isAck(message: unknown): message is { ack: string } {
-  return typeof message === 'object' && message !== null && 'ack' in message && typeof message.ack === 'string';
+  if (typeof message !== 'object' || message === null || 'v' in message) return false;
+  return 'ack' in message && typeof message.ack === 'string';
 }

@@ -333,7 +333,8 @@ class Connection {
     if (!this.open) return;
     this.heardAt = performance.now();
     const message = binary ? undefined : parse(data);
-    const acked = isObject(message) ? message['ack'] : undefined;
+    // An envelope may have any member that we do not know, one of this name too.
+    const acked = isObject(message) && message['v'] === undefined ? message['ack'] : undefined;
     if (typeof acked === 'string') this.confirmed(acked);
     else void this.take(message);
   }
