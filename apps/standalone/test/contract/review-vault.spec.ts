@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { parsePublicKey, randomBytes, sealStreamTo, uuid7 } from '@symbolon/crypto';
-import { ManualClock } from '@symbolon/kernel';
+import { instant, ManualClock } from '@symbolon/kernel';
 import { Deadlines } from '@symbolon/projection';
 import { type TestAnswer, TestDevice, type TestProfile, TestServer, TestSocket } from '@symbolon/testing';
 
@@ -529,6 +529,21 @@ describe('the device channel', () => {
     expect(envelope).toMatchObject({ correlationId: ping.id, body: {} });
     expect(envelope).not.toHaveProperty('sig');
     expect(device.count('error')).toBe(errors);
+  });
+
+  test('a ping that comes again has the same pong, and an old one none', async () => {
+    const pongs = device.count('device.pong');
+    // Of members that it does not know an envelope may have any, `ack` too.
+    const ping = frame({ type: 'device.ping', body: {}, ack: uuid7() });
+    sendFrame.call(device, ping);
+    const { envelope } = await device.got('device.pong', pongs + 1);
+    await device.until(() => device.acks.has(ping.id));
+    const old = frame({ type: 'device.ping', body: {}, at: instant(clock.millis() - 7 * 86_400_000 - 1000) });
+    sendFrame.call(device, old);
+    await device.until(() => device.acks.has(old.id));
+    sendFrame.call(device, ping);
+    const { envelope: again } = await device.got('device.pong', pongs + 2);
+    expect([again.id, again.correlationId]).toEqual([envelope.id, ping.id]);
   });
 
   test('write_failed and a wrong digest bring the write again, with the same id', async () => {

@@ -101,6 +101,7 @@ export class Inbox {
     this.presence.heard(deviceIdentifier);
     const envelope = readEnvelope(message);
     if (!envelope || envelope.deviceIdentifier !== deviceIdentifier) return this.refuse(deviceIdentifier, message);
+    if (millisOf(envelope.at) < this.clock.millis() - memoryMillis) return; // too old: dropped
     switch (envelope.type) {
       case 'device.ping':
         return this.pong(envelope);
@@ -129,7 +130,6 @@ export class Inbox {
   }
 
   private async take(envelope: Envelope): Promise<void> {
-    if (millisOf(envelope.at) < this.clock.millis() - memoryMillis) return; // too old: dropped
     const sender = await this.lookUps.ask(envelope);
     if (!sender) return; // the device is gone
     if (sender.seen) {
@@ -198,8 +198,8 @@ export class Inbox {
 
   private pong({ id, deviceIdentifier }: Envelope): void {
     if (this.link.waiting(deviceIdentifier) >= mostAnswers) return;
-    const at = this.clock.now();
-    void this.link.send({ v: 1, id: uuid7(), type: 'device.pong', deviceIdentifier, correlationId: id, at, body: {} });
+    const envelope = { id: uuid5(`${deviceIdentifier}/${id}/pong`), deviceIdentifier, correlationId: id };
+    void this.link.send({ v: 1, ...envelope, type: 'device.pong', at: this.clock.now(), body: {} });
   }
 
   /** An order that a device could not do goes again by its schedule. */
