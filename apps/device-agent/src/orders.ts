@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, millisOf } from '@symbolon/kernel';
-import { SealError, uuid7 } from '@symbolon/crypto';
+import { SealError, uuid5, uuid7 } from '@symbolon/crypto';
 import { AnswerIds } from './answer-ids';
 import { dropFile, replaceFile } from './durable';
 import { type Correspondence, type Envelope, isEnvelope, readEnvelope, sealedBytes } from './envelope';
@@ -94,7 +94,9 @@ export class Orders {
     if (type === 'device.ping') {
       confirm(id);
       const { link, correspondence } = this.parts;
-      return link.send(correspondence.plain('device.pong', uuid7(), clock.now(), id, {}), { passing: true });
+      return link.send(correspondence.plain('device.pong', uuid5(`${id}/pong`), clock.now(), id, {}), {
+        passing: true,
+      });
     }
     if (type === 'device.pong') return confirm(id);
     if (type === 'error') {
