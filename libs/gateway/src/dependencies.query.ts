@@ -3,6 +3,7 @@ import { EventStore } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { Registry } from '@symbolon/platform';
 import { DataSource } from 'typeorm';
+import type { Neighbours } from './neighbours';
 
 const patience = 2000;
 
@@ -16,15 +17,15 @@ export class Dependencies {
     private readonly registry: Registry,
   ) {}
 
-  /** What else is needed: the services behind a gateway. */
-  neighbours: () => Promise<Record<string, boolean>> = () => Promise.resolve({});
+  /** What else is needed: the services behind a gateway, and what they need. */
+  neighbours: Pick<Neighbours, 'up' | 'missing'> | null = null;
 
   async up(): Promise<Record<string, boolean>> {
     const [database, eventStore, parcelStore, neighbours] = await Promise.all([
       answers(() => this.dataSource.query('select 1')),
       answers(() => this.store.tail()),
       answers(() => this.parcels.check()),
-      this.neighbours(),
+      this.neighbours?.up(),
     ]);
     return { database, 'event-store': eventStore, 'parcel-store': parcelStore, ...neighbours };
   }
@@ -35,8 +36,8 @@ export class Dependencies {
       name,
       await answers(check),
     ]);
-    const [up, found] = await Promise.all([this.up(), Promise.all(further)]);
-    return { ...up, ...Object.fromEntries(found) };
+    const [up, found, missing] = await Promise.all([this.up(), Promise.all(further), this.neighbours?.missing()]);
+    return { ...up, ...Object.fromEntries(found), ...missing };
   }
 }
 

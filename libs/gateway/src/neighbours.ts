@@ -8,6 +8,7 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import type { Commands } from '@symbolon/command-log';
 import { assertionHeader, discard, Problem, problemType, unavailable } from '@symbolon/http';
 import type { Logger } from '@symbolon/observe';
@@ -131,8 +132,17 @@ export class Neighbours {
 
   /** Whether each service says that it is ready. */
   async up(): Promise<Record<string, boolean>> {
-    const found = await Promise.all(serviceNames.map(async (name) => [name, await this.isReady(name)] as const));
+    const found = await Promise.all(
+      serviceNames.map(async (name) => [name, (await this.ask(name, '/health/ready'))?.status === 200] as const),
+    );
     return Object.fromEntries(found);
+  }
+
+  /** What the services miss. */
+  async missing(): Promise<Record<string, boolean>> {
+    const answers = await Promise.all(serviceNames.map((name) => this.ask(name, '/health')));
+    const checks = answers.flatMap((answer) => Object.entries(checksOf(answer?.text)));
+    return Object.fromEntries(checks.filter(([, state]) => state === 'down').map(([name]) => [name, false]));
   }
 
   close(): void {
@@ -148,17 +158,19 @@ export class Neighbours {
     else response.once('finish', () => incoming.destroy());
   }
 
-  private isReady(service: ServiceName): Promise<boolean> {
+  /** Null where it cannot be reached. */
+  private ask(service: ServiceName, path: string): Promise<{ status: number | undefined; text: string } | null> {
     const { host, port } = this.services[service];
     return new Promise((resolve) => {
-      const asking = call({ host, port, path: '/health/ready', agent: this.agent, timeout: patience });
+      const asking = call({ host, port, path, agent: this.agent, timeout: patience });
       asking.once('response', (answer) => {
-        answer.resume();
-        resolve(answer.statusCode === 200);
+        text(answer).then(
+          (read) => resolve({ status: answer.statusCode, text: read }),
+          () => resolve(null),
+        );
       });
       asking.once('timeout', () => asking.destroy());
-      asking.once('error', () => resolve(false));
-      asking.once('close', () => resolve(false));
+      asking.once('error', () => resolve(null));
       asking.end();
     });
   }
@@ -172,6 +184,15 @@ export class Neighbours {
     };
     pipeline(client, upstream, end);
     pipeline(upstream, client, end);
+  }
+}
+
+/** Of an answer to a question about health. */
+function checksOf(answer: string | undefined): object {
+  try {
+    return (JSON.parse(answer ?? '{}') as { checks?: object }).checks ?? {};
+  } catch {
+    return {};
   }
 }
 

@@ -76,7 +76,7 @@ async function serveClients(options: ServeOptions, part: 'whole' | 'gateway'): P
     { assertions, calls },
     log,
   );
-  if (neighbours) app.get(Dependencies).neighbours = () => neighbours.up();
+  app.get(Dependencies).neighbours = neighbours;
   calls.learn(app);
   await app.init();
   app.get(ApiDocument).document = describeApi(app, settings.publicUrl);
