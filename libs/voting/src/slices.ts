@@ -17,3 +17,4 @@ export { setTimeLimitSlice } from './set-time-limit/set-time-limit.slice';
 export { updateConfigurationSlice } from './update-configuration/update-configuration.slice';
 export { voidBallotsSlice } from './void-ballots/void-ballots.slice';
 export { watchPollsSlice } from './watch-polls/watch-polls.slice';
+export { withdrawDeviceSlice } from './withdraw-device/withdraw-device.slice';

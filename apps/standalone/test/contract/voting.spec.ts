@@ -390,8 +390,14 @@ describe('authenticators that go', () => {
     const [first] = await authenticators(2);
     const poolId = await create(await configured());
     await ballot(first!, poolId);
-    await server.done('/device/remove', { deviceIdentifier: first!.deviceIdentifier }, ada.token);
-    await untilPool(poolId, { pending: 1 });
+    const { commandId } = await server.done('/device/remove', { deviceIdentifier: first!.deviceIdentifier }, ada.token);
+    expect(await pool(poolId)).toMatchObject({ status: 'open', pending: 1 });
+    const order = await events(
+      `type = 'ballot.voided' and data->>'poolId' = $1 or type = 'command.succeeded' and data->>'commandId' = $2`,
+      poolId,
+      commandId,
+    );
+    expect(order.map(({ type }) => type)).toEqual(['ballot.voided', 'command.succeeded']);
     const voided = (await ofPoll(poolId)).filter(({ type }) => type === 'ballot.voided');
     expect(voided.map(({ data }) => [data['deviceIdentifier'], data['reason']])).toEqual([
       [first!.deviceIdentifier, 'authenticator_removed'],

@@ -27,6 +27,10 @@ export class RemoveDeviceHandler implements ICommandHandler<RemoveDevice> {
     // Its login and its tokens are dead before the command succeeds.
     const barred = { deviceIdentifier, cause: 'removed' };
     await this.commands.part({ ...cause, commandId }, 'profile/bar-device', owner, barred);
+    // So is its vote: its open ballots are void.
+    await this.commands.part({ ...cause, commandId }, 'verified-authenticator/withdraw-device', owner, {
+      deviceIdentifier,
+    });
     if (secretKeyId) await this.secrets.forget(secretKeyId);
     await this.accounts.follow(deviceIdentifier);
     return resultOf(outcome, () => ({ deviceIdentifier }));
