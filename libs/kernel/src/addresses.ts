@@ -1,7 +1,7 @@
-import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 const range = /^([^/]+)\/(0|[1-9]\d{0,2})$/;
-/** An IPv4 address as a dual-stack socket shows it. */
+/** An IPv4 address as a dual-stack socket shows it, and as every other spelling of it is shown. */
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
 interface Range {
@@ -45,9 +45,10 @@ function rangeOf(text: string): Range | null {
   return { address, prefix, family: givenFamily };
 }
 
-/** An IPv4 address without the prefix that a dual-stack socket gives it. */
+/** An IPv4 address without the prefix that a dual-stack socket gives it, in whatever spelling. */
 export function plainAddress(address: string): string {
-  const [, v4] = mapped.exec(address) ?? [];
+  const shown = isIPv6(address) ? new SocketAddress({ address, family: 'ipv6' }).address : address;
+  const [, v4] = mapped.exec(shown) ?? [];
   return v4 !== undefined && isIPv4(v4) ? v4 : address;
 }
 
