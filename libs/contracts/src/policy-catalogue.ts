@@ -1,3 +1,5 @@
+import type { BallotContext } from './events/voting';
+
 /** Which settings answer for an operation when its policy names no voting configuration (contract, section 13). */
 export type PolicyCategory = 'auth' | 'data' | 'admin';
 
@@ -212,6 +214,25 @@ export const policyTemplates: readonly PolicyTemplate[] = [
     votingAttributes: [...everywhere, 'device'],
   },
 ];
+
+/** What these attributes let a ballot show; the rest is null. */
+export function shownBy(attributes: ReadonlySet<VotingAttribute>, context: BallotContext): BallotContext {
+  const show = <K extends VotingAttribute>(key: K) => (attributes.has(key) ? context[key] : null);
+  return {
+    requester: show('requester'),
+    application: show('application'),
+    ip: show('ip'),
+    userAgent: show('userAgent'),
+    location: show('location'),
+    time: context.time,
+    dataContext: show('dataContext'),
+    classification: show('classification'),
+    label: show('label'),
+    handling: show('handling'),
+    device: show('device'),
+    nonce: context.nonce,
+  };
+}
 
 export function policyTemplate(id: string): PolicyTemplate | null {
   return policyTemplates.find((template) => template.id === id) ?? null;

@@ -269,7 +269,11 @@ describe('who judges', () => {
     const ballot = await voter.got('ballot.issued');
     expect(ballot.content).toMatchObject({
       operation: 'public_key.replaced',
-      context: { requester: { profileId: body.deviceIdentifier, username: body.username } },
+      question: 'Allow the device "box" to replace the public key of the device "box"?',
+      context: {
+        requester: { profileId: body.deviceIdentifier, username: body.username },
+        device: { deviceIdentifier: body.deviceIdentifier, name: 'box' },
+      },
     });
     expect((await server.get('/public-key/retrieve-public-key', { token })).body.publicKey).toBe(first);
     voter.vote(ballot, 'yes');
@@ -292,6 +296,57 @@ describe('who judges', () => {
     const ended = await server.get(`/request-status/${held.body.commandId}`, { token: ada.token, wait: 20 });
     expect(ended.body).toMatchObject({ status: 'rejected', reason: 'poll.rejected' });
     expect(voter.closeCode).toBeNull();
+  });
+});
+
+describe('what a ballot shows', () => {
+  test('is what the templates of its own policies say, not those of others that ask too', async () => {
+    const ada = await server.profile();
+    const [first, second] = [await authenticatorOf(ada, { storage: true }), await authenticatorOf(ada)];
+    for (const [name, { deviceIdentifier }] of Object.entries({ first, second }))
+      await server.done(
+        '/verified-authenticator/voting-configuration/register',
+        { name, timeLimit: 60, strategy: 'single', deviceIdentifiers: [deviceIdentifier] },
+        ada.token,
+      );
+    const { token } = await reserve(ada.token, {
+      meta: { information_security_risk: { classification: 'internal', label: 'red', handling: 'by hand' } },
+    });
+    await server.done(exchange, { temporaryTokenSpace: token, data }, ada.token);
+    const events = ['data_token.data_requested'];
+    await policy(ada, 'data_access', events, { votingConfigurationId: 'first' });
+    await policy(ada, 'classification', events, { votingConfigurationId: 'second' });
+    await server.post('/data-token/request-data', { json: { token }, token: ada.token });
+    const plain = (await first.got('ballot.issued')).content;
+    const classified = (await second.got('ballot.issued')).content;
+    expect(plain.poolId).not.toBe(classified.poolId);
+    const { requester, dataContext, classification, label, handling } = plain.context;
+    expect([requester.username, dataContext]).toEqual([ada.username, 'invoices/2026']);
+    expect([classification, label, handling]).toEqual([null, null, null]);
+    expect(classified.context).toEqual({
+      ...plain.context,
+      classification: 'internal',
+      label: 'red',
+      handling: 'by hand',
+    });
+  });
+
+  test('names the new strategy, and an application once', async () => {
+    const ada = await server.profile();
+    const voter = await authenticatorOf(ada);
+    await policy(ada, 'security_settings', ['voting.quorum_strategy_set']);
+    await policy(ada, 'authentication', ['oauth.authorize']);
+    const path = '/verified-authenticator/set-quorum-strategy';
+    const json = { strategy: 'threshold', strategy_params: '1/2' };
+    await server.post(path, { json, token: ada.token });
+    const { content: change } = await voter.got('ballot.issued');
+    expect(change.question).toBe(`Allow ${ada.username} to set the voting strategy to threshold 1/2?`);
+    const { clientId, applicationId } = await TestApplication.of(server, ada);
+    await server.get(consentPath(clientId, ['all'], 'once'), { token: ada.token });
+    const { content: consent } = await voter.got('ballot.issued', 2);
+    const { name } = consent.context.application;
+    expect(consent.context.application.applicationId).toBe(applicationId);
+    expect(consent.question).toBe(`Allow ${ada.username} to authorize the application "${name}"?`);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   policies,
   type RegisteredPolicy,
   rulesFor,
+  shownBy,
   type Voting,
   type VotingAttribute,
   voting,
@@ -167,11 +168,8 @@ export class Evaluation {
     return found;
   }
 
-  private async factsOf(
-    { policyEventId, input, judge, ip, applicationId, acceptedAt }: Held,
-    token: TokenFacts | null,
-    candidates: readonly Candidate[],
-  ): Promise<Facts> {
+  private async factsOf(held: Held, token: TokenFacts | null, candidates: readonly Candidate[]): Promise<Facts> {
+    const { policyEventId, input, judge, ip, applicationId, acceptedAt } = held;
     const asksForNew = candidates.some(({ configuration }) => configuration.onlyNewAddress === true);
     const known = asksForNew && ip !== null && (await this.signIns.knows(judge, ip, acceptedAt));
     const changed = changedSecurity(input);
@@ -188,7 +186,7 @@ export class Evaluation {
       label: security('label'),
       handling: security('handling'),
       size: typeof parcel?.size === 'number' ? parcel.size : (token?.size ?? null),
-      devices: [textOf(input['deviceIdentifier'])].filter((device) => device !== null),
+      devices: [textOf(input['deviceIdentifier']) ?? keyHolder(held)].filter((device) => device !== null),
     };
   }
 
@@ -231,8 +229,8 @@ export class Evaluation {
           opNonce,
           title: label,
           question: questionFor(policyEventId, {
-            who: shown.requester.username,
-            application: shown.application?.name ?? null,
+            who: await this.nameOf(command, shown.requester.username),
+            application: command.applicationId === null ? null : (shown.application?.name ?? null),
             authorized: await this.authorized(command),
             address: command.ip,
             context: shown.dataContext,
@@ -241,7 +239,7 @@ export class Evaluation {
             name: nameIn(input, all, state),
             value: valueIn(input),
           }),
-          context: only(attributes, shown),
+          context: shownBy(attributes, shown),
         },
       },
     };
@@ -285,6 +283,12 @@ export class Evaluation {
     return profileId;
   }
 
+  /** People know a device by its name, not by the identifier that is its username. */
+  private async nameOf(command: Held, username: string): Promise<string> {
+    const name = command.requester === command.judge ? null : await this.deviceNameOf(command.requester, command);
+    return name === null ? username : `the device "${name}"`;
+  }
+
   private async applicationOf(applicationId: string) {
     for await (const event of this.store.read(`application-${applicationId}`)) {
       if (event.type !== 'oauth_application.registered') continue;
@@ -324,6 +328,11 @@ function changedSecurity(input: Input): { classification: string; label: string;
   return { classification, label, handling };
 }
 
+/** The device that replaces its own key. */
+function keyHolder({ policyEventId, profileId, judge }: Held): string | null {
+  return policyEventId === 'public_key.replaced' && profileId !== judge ? profileId : null;
+}
+
 /** Of the policy or voting configuration that a command names, by its name or its id. */
 function nameIn(
   input: Input,
@@ -335,25 +344,8 @@ function nameIn(
 }
 
 function valueIn(input: Input): string | null {
-  const value = input['quorumSize'] ?? input['strategy'] ?? input['timeLimit'] ?? input['numberOfAttempts'];
+  const { strategy, strategyParams } = (input['strategy'] ?? {}) as Input;
+  if (typeof strategy === 'string') return textOf(strategyParams) === null ? strategy : `${strategy} ${strategyParams}`;
+  const value = input['quorumSize'] ?? input['timeLimit'] ?? input['numberOfAttempts'];
   return typeof value === 'string' || typeof value === 'number' ? String(value) : null;
-}
-
-/** What the templates let a ballot show; the rest is null. */
-function only(attributes: ReadonlySet<VotingAttribute>, shown: BallotContext): BallotContext {
-  const show = <K extends VotingAttribute>(key: K) => (attributes.has(key) ? shown[key] : null);
-  return {
-    requester: show('requester'),
-    application: show('application'),
-    ip: show('ip'),
-    userAgent: show('userAgent'),
-    location: show('location'),
-    time: shown.time,
-    dataContext: show('dataContext'),
-    classification: show('classification'),
-    label: show('label'),
-    handling: show('handling'),
-    device: show('device'),
-    nonce: null,
-  };
 }

@@ -26,6 +26,8 @@ describe('the question of a vote', () => {
     ['device.removed', { device: 'attic server' }, 'remove the device "attic server"?'],
     ['authenticator.removed', { device: 'phone' }, 'no longer let the device "phone" vote?'],
     ['voting.quorum_size_set', { value: '1' }, 'set the quorum to 1?'],
+    ['voting.quorum_strategy_set', { value: 'threshold 1/2' }, 'set the voting strategy to threshold 1/2?'],
+    ['voting.time_limit_set', { value: '60' }, 'set the voting time limit to 60 seconds?'],
     ['policy.deactivated', { name: 'night' }, 'deactivate the policy "night"?'],
   ])('of %s with %p', (id, subject, question) =>
     expect(questionFor(id, { ...nobody, ...subject })).toBe(`Allow ada@example.org to ${question}`),

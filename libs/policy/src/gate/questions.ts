@@ -28,8 +28,8 @@ const named = (verb: string, thing: string): Phrase => {
 const device = (before: string, after = ''): Phrase => {
   return ({ device: name }) => `${before} ${name === null ? 'a device' : `the device ${quoted(name)}`}${after}`;
 };
-const setting = (thing: string): Phrase => {
-  return ({ value }) => (value === null ? `change the ${thing}` : `set the ${thing} to ${value}`);
+const setting = (thing: string, unit = ''): Phrase => {
+  return ({ value }) => (value === null ? `change the ${thing}` : `set the ${thing} to ${value}${unit}`);
 };
 
 const phrases: Record<PolicyEventId, Phrase> = {
@@ -59,7 +59,7 @@ const phrases: Record<PolicyEventId, Phrase> = {
   'profile.delete_account': () => 'delete the account and everything in it',
   'voting.quorum_size_set': setting('quorum'),
   'voting.quorum_strategy_set': setting('voting strategy'),
-  'voting.time_limit_set': setting('voting time limit in seconds'),
+  'voting.time_limit_set': setting('voting time limit', ' seconds'),
   'voting.max_attempts_set': setting('number of voting attempts'),
   'voting_configuration.registered': named('add', 'voting configuration'),
   'voting_configuration.updated': named('change', 'voting configuration'),

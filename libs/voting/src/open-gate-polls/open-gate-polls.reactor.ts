@@ -1,7 +1,16 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import type { GateDenied, GateOpened } from '@symbolon/contracts';
+import {
+  type BallotContext,
+  type GateDenied,
+  type GateOpened,
+  policies,
+  type PolicyRegistered,
+  policyTemplate,
+  shownBy,
+  type VotingAttribute,
+} from '@symbolon/contracts';
 import { PersonalBoxes, uuid5 } from '@symbolon/crypto';
-import type { Cause, Recorded } from '@symbolon/kernel';
+import { type Cause, EventStore, type Recorded } from '@symbolon/kernel';
 import { Registry } from '@symbolon/platform';
 import { Polls } from '../poll/polls';
 
@@ -13,6 +22,7 @@ export class OpenGatePolls implements OnModuleInit {
   constructor(
     private readonly registry: Registry,
     private readonly polls: Polls,
+    private readonly store: EventStore,
     private readonly boxes: PersonalBoxes,
   ) {}
 
@@ -30,14 +40,33 @@ export class OpenGatePolls implements OnModuleInit {
   private async opened(event: Recorded): Promise<void> {
     const { commandId, profileId, policyEventId: operation, op, chains } = event.data as GateOpened['data'];
     const box = (await this.boxes.open(event, profileId)) as Personal | null;
-    const shown = box && { title: box.title, question: box.question, context: box.context, nonce: null, opNonce: null };
-    for (const { poolId, rules } of chains) {
+    const shown = box && { title: box.title, question: box.question, nonce: null, opNonce: null };
+    for (const { poolId, policyIds, rules } of chains) {
+      // The gate holds what any of its policies shows.
+      const context =
+        box && (chains.length === 1 ? box.context : await this.shownFor(profileId, policyIds, box.context));
       const attempt = {
         ...{ poolId, chainId: poolId, profileId, commandId, gated: true, directoryId: null, operation, op },
         ...{ attempt: 1, previousPoolId: null, rules, skipped: [] },
       };
-      await this.polls.open(attempt, shown, causeOf(event));
+      await this.polls.open(attempt, shown && context && { ...shown, context }, causeOf(event));
     }
+  }
+
+  /** To those who are asked for these policies: what their templates let a ballot show. */
+  private async shownFor(
+    profileId: string,
+    policyIds: readonly string[],
+    context: BallotContext,
+  ): Promise<BallotContext> {
+    const attributes = new Set<VotingAttribute>();
+    for await (const { type, data } of this.store.read(`${policies.category}-${profileId}`)) {
+      if (type !== 'policy.registered') continue;
+      const { id, policyTemplateId } = data as PolicyRegistered['data'];
+      if (!policyIds.includes(id)) continue;
+      for (const attribute of policyTemplate(policyTemplateId)?.votingAttributes ?? []) attributes.add(attribute);
+    }
+    return shownBy(attributes, context);
   }
 
   private async denied(event: Recorded): Promise<void> {
