@@ -66,6 +66,9 @@ describe('rules', () => {
     ['a range of IPv6', { address: '2001:db8::/32' }, { ip: '2001:db8::1' }, { ip: '2001:db9::1' }],
     ['an address that is none', { address: '0.0.0.0/0' }, { ip: '1.2.3.4' }, { ip: 'unknown' }],
     ['an address where there is none', { address: '::/0' }, { ip: '::1' }, { ip: null }],
+    ['the other family', { address: '::/0' }, { ip: '2001:db8::1' }, { ip: '192.0.2.7' }],
+    ['a mapped address', { address: '192.0.2.0/24' }, { ip: '::ffff:192.0.2.7' }, { ip: '::ffff:192.0.3.7' }],
+    ['a mapped range', { address: '::ffff:c000:200/120' }, { ip: '192.0.2.7' }, { ip: '192.0.3.7' }],
   ])('may ask for %s', (_, conditions, right, wrong) => {
     expect(verdict(conditions, ballot({ context: right }))).toBe('yes');
     expect(verdict(conditions, ballot({ context: wrong }))).toBe('no');
@@ -116,6 +119,7 @@ describe('rules', () => {
     ['an empty condition', { rules: [rule({ context: [] })] }, '"context" of rule 1 is empty'],
     ['another vote', { rules: [rule({ vote: 'maybe' })] }, '"vote" of rule 1'],
     ['yes to everything else', { rules: [], otherwise: 'yes' }, '"otherwise" must be'],
+    ['a misspelt operation', { rules: [rule({ operation: 'data_token.data_request' })] }, 'no policy knows'],
     ['a malformed range', { rules: [rule({ address: '10.0.0.0/40' })] }, 'no address range'],
     ['a malformed window', { rules: [rule({ between: '8-18' })] }, '"between" of rule 1'],
     ['an endless window', { rules: [rule({ between: '08:00-08:00' })] }, '"between" of rule 1'],

@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, SocketAddress } from 'node:net';
+import { isPolicyEventId } from '@symbolon/contracts';
 import type { Ballot } from './ballot';
 
 /**
@@ -14,10 +15,13 @@ export interface Rule {
   readonly application: readonly string[] | null;
   /** The data's context; a trailing `*` matches any ending. */
   readonly context: readonly string[] | null;
-  readonly address: BlockList | null;
+  readonly address: Addresses | null;
   readonly between: { readonly from: number; readonly to: number } | null;
   readonly days: readonly string[] | null;
 }
+
+/** Ranges by family: an IPv4 address lies in no range of IPv6. */
+type Addresses = Readonly<Record<'ipv4' | 'ipv6', BlockList>>;
 
 export interface Rules {
   readonly rules: readonly Rule[];
@@ -101,9 +105,22 @@ function matches(pattern: string, context: string | null): boolean {
   return pattern.endsWith('*') ? context.startsWith(pattern.slice(0, -1)) : context === pattern;
 }
 
-function isWithin(addresses: BlockList, ip: string | null): boolean {
-  const family = ip === null ? 0 : isIP(ip);
-  return ip !== null && family !== 0 && addresses.check(ip, family === 6 ? 'ipv6' : 'ipv4');
+function isWithin(addresses: Addresses, ip: string | null): boolean {
+  const client = plain(ip ?? '');
+  const family = familyOf(client);
+  return family !== null && addresses[family].check(client, family);
+}
+
+/** An IPv4 address in the form of IPv6 is the IPv4 address. */
+function plain(ip: string): string {
+  const shown = isIP(ip) === 6 ? new SocketAddress({ address: ip, family: 'ipv6' }).address : ip;
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(shown)?.[1] ?? ip;
+}
+
+function familyOf(ip: string): 'ipv4' | 'ipv6' | null {
+  const version = isIP(ip);
+  if (version === 0) return null;
+  return version === 6 ? 'ipv6' : 'ipv4';
 }
 
 /** A window may pass midnight; its end is not part of it. */
@@ -134,6 +151,10 @@ function readRule(value: unknown, index: number): Rule {
   const operation = list(given['operation'], place, 'operation', /^[a-z_]+\.[a-z_]+$/);
   // A rule without an operation would speak of whatever is gated some day.
   if (operation === null) throw new RulesError(`${place} needs "operation": the policy event ids it speaks of`);
+  const unknown = operation.find((id) => id !== 'voting.create' && !isPolicyEventId(id));
+  // Of a rule that says no, it would let through what the rule is there to stop.
+  if (unknown !== undefined)
+    throw new RulesError(`"operation" of ${place} has an id that no policy knows: ${JSON.stringify(unknown)}`);
   const weekdays = list(given['days'], place, 'days', /^[a-z]{3}$/);
   const wrongDay = weekdays?.find((day) => !days.includes(day));
   if (wrongDay !== undefined) throw new RulesError(`"days" of ${place} takes ${days.join(', ')}`);
@@ -160,16 +181,20 @@ function list(value: unknown, place: string, name: string, form: RegExp): readon
   });
 }
 
-function addressesOf(ranges: readonly string[] | null, place: string): BlockList | null {
+function addressesOf(ranges: readonly string[] | null, place: string): Addresses | null {
   if (ranges === null) return null;
-  const addresses = new BlockList();
+  const addresses: Addresses = { ipv4: new BlockList(), ipv6: new BlockList() };
   for (const range of ranges) {
-    const [address = '', bits] = range.split('/');
-    const family = isIP(address);
-    const most = family === 6 ? 128 : 32;
-    const prefix = bits === undefined ? most : Number(bits);
-    if (family === 0 || prefix > most) throw new RulesError(`"address" of ${place} has no address range: ${range}`);
-    addresses.addSubnet(address, prefix, family === 6 ? 'ipv6' : 'ipv4');
+    const [given = '', bits] = range.split('/');
+    const address = plain(given);
+    // A range within the mapped addresses is one of IPv4.
+    const left = familyOf(given) === familyOf(address) ? 0 : 96;
+    const family = familyOf(address);
+    const most = family === 'ipv6' ? 128 : 32;
+    const prefix = bits === undefined ? most : Number(bits) - left;
+    if (family === null || prefix < 0 || prefix > most)
+      throw new RulesError(`"address" of ${place} has no address range: ${range}`);
+    addresses[family].addSubnet(address, prefix, family);
   }
   return addresses;
 }
