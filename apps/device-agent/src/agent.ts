@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { setTimeout as after } from 'node:timers/promises';
 import { rowContext } from '@symbolon/contracts';
 import { open, seal, uuid5 } from '@symbolon/crypto';
@@ -8,6 +8,7 @@ import { BallotBox } from './authenticator/ballot-box';
 import { ControlSocket } from './authenticator/control-socket';
 import type { Rules } from './authenticator/rules';
 import { RulesDecider } from './authenticator/rules-decider';
+import type { Screen } from './authenticator/screen';
 import { TerminalDecider } from './authenticator/terminal-decider';
 import { Backoff } from './backoff';
 import { BlobStore } from './blob-store';
@@ -61,7 +62,7 @@ export type RoleName = (typeof roleNames)[number];
 export interface VotingOptions {
   readonly rules?: Rules;
   /** A person who is asked. */
-  readonly terminal?: { readonly input: Readable; readonly output: Writable };
+  readonly terminal?: { readonly input: Readable; readonly screen: Screen };
 }
 
 /** How an agent ended: code 0 after `stop`, else a sentence for people. */
@@ -261,7 +262,7 @@ class Agent {
   private async openVoting(home: Home, role: AuthenticatorRole) {
     const { clock, log } = this;
     const { rules, terminal } = this.options.voting ?? {};
-    const person = terminal ? new TerminalDecider(role, terminal.input, terminal.output) : null;
+    const person = terminal ? new TerminalDecider(role, terminal.input, terminal.screen) : null;
     const decider = rules ? new RulesDecider(rules, role, clock, log, person) : person;
     if (decider) role.decideBy(decider);
     const control = await ControlSocket.open(home.dir, role);

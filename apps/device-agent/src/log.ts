@@ -1,5 +1,5 @@
-import type { Writable } from 'node:stream';
 import { SystemClock } from '@symbolon/kernel';
+import type { Output } from './authenticator/screen';
 
 export type Fields = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -7,7 +7,7 @@ export type Fields = Readonly<Record<string, string | number | boolean | null>>;
 export type Log = (event: string, fields?: Fields) => void;
 
 /** One line per happening: `time event name=value …`, or with `json` one JSON object `{"event","at",…}`. */
-export function logTo(out: Writable, json: boolean): Log {
+export function logTo(out: Output, json: boolean): Log {
   const clock = new SystemClock();
   return (event, fields = {}) => {
     const at = clock.now();

@@ -5,14 +5,17 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { roleNames, type RoleName, runAgent } from './agent';
 import { readRules, type Rules } from './authenticator/rules';
+import { Screen } from './authenticator/screen';
 import { exits } from './halt';
 import { carriers } from './home';
 import { logTo } from './log';
 
 const usage = `Usage: device-agent run --dir DIR [--role ROLES] [--rules FILE] [--carrier CARRIER] [--json] [--pair-anew] [--attached]
+       device-agent check --rules FILE
 
 Runs a device on the directory DIR, which holds device.json (its configuration) and login.json
 ({"url","username","password"}). Everything else in DIR is made and kept by the agent.
+\`check\` says whether a rules file can be used, and runs nothing.
 
   --role       what the device does: storage (default), authenticator, or both as storage,authenticator
   --rules      decide on ballots by the rules in this file; without it they are asked at the terminal
@@ -48,10 +51,22 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(usage);
     return exits.stopped;
   }
-  if (positionals.join(' ') !== 'run' || !values.dir) {
+  const [verb, ...others] = positionals;
+  const { dir } = values;
+  if (others.length > 0 || (verb === 'check' ? values.rules === undefined : verb !== 'run' || !dir)) {
     process.stderr.write(usage);
     return exits.usage;
   }
+
+  let rules: Rules | undefined;
+  try {
+    rules = values.rules === undefined ? undefined : readRules(readFileSync(values.rules, 'utf8'));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unknown';
+    process.stderr.write(`The rules in ${values.rules} cannot be used: ${reason}.\n`);
+    return exits.usage;
+  }
+  if (verb === 'check' || !dir) return exits.stopped;
 
   const roles = values.role.split(',').filter((name) => name !== '');
   if (roles.length === 0 || !roles.every(isRoleName)) {
@@ -63,26 +78,22 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`--carrier takes ${carriers.join(' or ')}\n`);
     return exits.usage;
   }
-  let rules: Rules | undefined;
-  try {
-    rules = values.rules === undefined ? undefined : readRules(readFileSync(values.rules, 'utf8'));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : 'unknown';
-    process.stderr.write(`The rules in ${values.rules} cannot be used: ${reason}.\n`);
+  if (rules && !roles.includes('authenticator')) {
+    process.stderr.write('--rules is for a device with the role authenticator\n');
     return exits.usage;
   }
-
-  const log = logTo(process.stdout, values.json);
   const asks = roles.includes('authenticator') && process.stdin.isTTY && !values.json && !values.attached;
+  const screen = new Screen(process.stdout);
+  const log = logTo(screen, values.json);
   const agent = runAgent({
-    dir: values.dir,
+    dir,
     log,
     pairAnew: values['pair-anew'],
     roles,
     carrier,
     voting: {
       ...(rules ? { rules } : {}),
-      ...(asks ? { terminal: { input: process.stdin, output: process.stdout } } : {}),
+      ...(asks ? { terminal: { input: process.stdin, screen } } : {}),
     },
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void agent.stop());

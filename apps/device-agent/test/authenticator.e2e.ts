@@ -16,6 +16,7 @@ import { instant, ManualClock, millisOf } from '@symbolon/kernel';
 import { type AgentOptions, type RunningAgent, runAgent } from '../src/agent';
 import { picture } from '../src/authenticator/picture';
 import { readRules } from '../src/authenticator/rules';
+import { Screen } from '../src/authenticator/screen';
 import { ChannelServer, described, discard, newObjectId, type Said } from './channel-server';
 
 const pace = { retryFirst: 5, retryMost: 40, resendAfter: 200, silence: 60_000, keySetPause: 0 };
@@ -231,7 +232,7 @@ describe('an authenticator that asks', () => {
       shown += chunk.toString();
       server.notice();
     });
-    await start({ terminal: { input, output } });
+    await start({ terminal: { input, screen: new Screen(output) } });
     const [first, second] = [ballot(), ballot({ content: { title: 'The second' } })];
     const firstId = server.order('ballot.issued', first);
     await server.ackOf(firstId);
@@ -249,6 +250,29 @@ describe('an authenticator that asks', () => {
     await server.until(() => shown.includes('The second'));
     input.write('YES\n');
     expect((await server.answerTo(secondId, 'ballot.vote')).content['vote']).toBe('yes');
+  });
+
+  test('a person whose question is settled by others while the answer is typed: it is no vote on the next', async () => {
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    let shown = '';
+    output.on('data', (chunk: Buffer) => {
+      shown += chunk.toString();
+      server.notice();
+    });
+    await start({ terminal: { input, screen: new Screen(output) } });
+    const [first, second] = [ballot(), ballot({ content: { title: 'The second' } })];
+    await server.ackOf(server.order('ballot.issued', first));
+    const secondId = server.order('ballot.issued', second);
+    await server.ackOf(secondId);
+    await server.until(() => shown.includes('Your vote?'));
+    const { ballotId, poolId } = first;
+    server.order('ballot.voided', { ballotId, poolId, reason: 'poll_resolved' });
+    await server.until(() => /settled[^]*The second[^]*Your vote\?/.test(shown));
+    input.write('yes\n');
+    await server.until(() => shown.includes('answer once more'));
+    expect(votes()).toEqual([]);
+    input.write('no\n');
+    expect((await server.answerTo(secondId, 'ballot.vote')).content['vote']).toBe('no');
   });
 
   test('through its control socket, and a restart forgets no question', async () => {
@@ -328,6 +352,19 @@ test('one device may store and vote', async () => {
   const order = { objectId: newObjectId(), version: 1, ...described(bytes), payload: bytes.toString('base64') };
   const ack = await server.answerTo(server.order('storage.write', order));
   expect(ack.type).toBe('storage.write_ack');
+});
+
+test('lines that go by leave the question that waits below them', () => {
+  const said: string[] = [];
+  const screen = new Screen({ write: (text) => said.push(text) });
+  screen.write('connected\n');
+  screen.ask('Your vote? ');
+  screen.write('ballot.issued\n');
+  screen.answered();
+  screen.write('Voted yes.\n');
+  expect(said.map((text) => text.replace('\r\u001b[K', '<'))).toEqual([
+    ...['connected\n', 'Your vote? ', '<ballot.issued\nYour vote? ', 'Voted yes.\n'],
+  ]);
 });
 
 test('the picture of a ballot cannot move the terminal', () => {

@@ -1,8 +1,9 @@
 import { createInterface, type Interface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { AuthenticatorRole, Decider } from './authenticator-role';
 import type { Ballot } from './ballot';
 import { picture } from './picture';
+import type { Screen } from './screen';
 
 const prompt = 'Your vote? [yes/no/later] ';
 
@@ -10,12 +11,14 @@ const prompt = 'Your vote? [yes/no/later] ';
 export class TerminalDecider implements Decider {
   private readonly waiting: Ballot[] = [];
   private current: Ballot | null = null;
+  /** The question changed by itself: what is typed next may have been meant for the one before. */
+  private overtaken = false;
   private readonly lines: Interface;
 
   constructor(
     private readonly role: Pick<AuthenticatorRole, 'vote'>,
     input: Readable,
-    private readonly output: Writable,
+    private readonly screen: Screen,
   ) {
     this.lines = createInterface({ input, terminal: false });
     this.lines.on('line', (line) => void this.hear(line.trim().toLowerCase()));
@@ -32,7 +35,9 @@ export class TerminalDecider implements Decider {
     const index = this.waiting.findIndex((ballot) => ballot.ballotId === ballotId);
     if (index >= 0) this.waiting.splice(index, 1);
     if (this.current?.ballotId !== ballotId) return;
-    this.output.write('\nThis question is settled.\n');
+    this.overtaken = true;
+    this.screen.answered();
+    this.screen.write('\nThis question is settled.\n');
     this.next();
   }
 
@@ -42,25 +47,32 @@ export class TerminalDecider implements Decider {
 
   private next(): void {
     this.current = this.waiting.shift() ?? null;
-    if (this.current) this.output.write(`\n${picture(this.current)}\n${prompt}`);
+    if (!this.current) return;
+    this.screen.write(`\n${picture(this.current)}\n`);
+    this.screen.ask(prompt);
+  }
+
+  private again(why: string): void {
+    this.screen.write(`${why}\n`);
+    this.screen.ask(prompt);
   }
 
   private async hear(line: string): Promise<void> {
-    const asked = this.current;
+    const { current: asked, overtaken, screen } = this;
+    this.overtaken = false;
     if (!asked || line === '') return;
+    screen.answered();
+    if (overtaken) return this.again('That may have been meant for the question before. Please answer once more.');
     if (line === 'later') {
-      this.output.write(`It stays open: symbolon ballot yes|no ${asked.ballotId}\n`);
+      screen.write(`It stays open: symbolon ballot yes|no ${asked.ballotId}\n`);
       return this.next();
     }
-    if (line !== 'yes' && line !== 'no') {
-      this.output.write(`Please answer with yes, no or later.\n${prompt}`);
-      return;
-    }
+    if (line !== 'yes' && line !== 'no') return this.again('Please answer with yes, no or later.');
     // Told by itself: the vote is not over before the role says so.
     this.current = null;
     const voted = await this.role.vote(asked.ballotId, line, 'terminal').catch(() => null);
-    if (voted === null) this.output.write('The vote could not be kept on the disk and was not cast.\n');
-    else this.output.write(voted.taken ? `Voted ${line}.\n` : `Not counted: ${voted.reason}.\n`);
+    if (voted === null) screen.write('The vote could not be kept on the disk and was not cast.\n');
+    else screen.write(voted.taken ? `Voted ${line}.\n` : `Not counted: ${voted.reason}.\n`);
     if (!this.current) this.next();
   }
 }
