@@ -73,6 +73,17 @@ const advice: Readonly<Record<string, string>> = {
   'storage.no_device_answered': 'Is a storage device running? `symbolon device list` shows.',
   'device.public_key_missing': 'Start the device with `symbolon device run`: it registers its key.',
   'device.not_approved': 'Approve it with `symbolon device approve`.',
+  'poll.rejected': 'It was voted down.',
+  'poll.quorum_not_met': 'Too few voted in time.',
+  'poll.timed_out': 'Nobody voted in time.',
+  'poll.cancelled': 'The vote was cancelled.',
+  'policy.no_authenticators':
+    'There are fewer authenticators than its votes need: add one with `symbolon device run --authenticator`.',
+  'authenticator.required_by_policy':
+    'An active policy needs it for its votes: add another one, or deactivate the policy.',
+  'voting.quorum_exceeds_authenticators':
+    'An active policy has fewer authenticators than that: add some with `symbolon device run --authenticator`.',
+  'voting.no_authenticators': 'Nobody is there to vote: add one with `symbolon device run --authenticator`.',
 };
 
 export function failureOf(error: unknown): Failure {

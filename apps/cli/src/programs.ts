@@ -128,6 +128,11 @@ export async function runDevice(context: Context, options: DeviceRunOptions): Pr
     ...(options.pairAnew ? ['--pair-anew'] : []),
   ];
   if (given.length === 0) return runProgram('device-agent', args, terminal.surroundings);
+  if (options.rules !== undefined) {
+    // Before the device gets its role: one that does not start would only be missing at every vote.
+    const usable = await runProgram('device-agent', ['check', '--rules', options.rules], terminal.surroundings);
+    if (usable !== exits.ok) return usable;
+  }
 
   const deviceIdentifier = await identifierIn(dir);
   await context.login();

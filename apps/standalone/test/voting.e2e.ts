@@ -266,3 +266,16 @@ test('an upload is approved by a rules file where it says so, and refused elsewh
   const refused = await upload('elsewhere', bytes);
   expect(refused.end).toMatchObject({ status: 'rejected', reason: 'poll.rejected' });
 });
+
+test('a device is no authenticator before its rules can be used', async () => {
+  const token = await server.profile('eve@example.org');
+  const dir = join(folder, 'eve');
+  await server.device(token, dir);
+  const env = { SYMBOLON_HOME: join(folder, 'home'), SYMBOLON_URL: server.url, SYMBOLON_PASSWORD: password };
+  await symbolon(['profile', 'login', 'eve@example.org'], env);
+  const rules = rulesFor('eve', 'no', ['data_token.data_request']);
+  const ran = await symbolon(['device', 'run', '--dir', dir, '--authenticator', '--rules', rules], env);
+  expect([ran.code, ran.stderr]).toEqual([2, expect.stringContaining('data_token.data_request')]);
+  const path = '/verified-authenticator/list-verified-authenticators';
+  expect((await server.call('GET', path, undefined, token)).body.items).toEqual([]);
+});
