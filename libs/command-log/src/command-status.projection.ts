@@ -38,8 +38,8 @@ export const commandStatus: Projection = {
     'poll.created': (event) => {
       const { poolId, commandId, gated } = event.data as PollCreated['data'];
       if (commandId === null) return [];
-      const opened = insert(polls, { pool_id: poolId }, { command_id: commandId, open: true });
-      return gated ? [opened, pendingVote(event, commandId)] : [opened];
+      if (!gated) return [insert(polls, { pool_id: poolId }, { command_id: commandId, open: true })];
+      return [asks(poolId, commandId), pendingVote(event, commandId)];
     },
     'poll.resolved': ({ data }) => [update(polls, { pool_id: (data as PollResolved['data']).poolId }, { open: false })],
     // Also what was issued without a token is then for nobody to read (contract, section 12).
@@ -58,6 +58,15 @@ export const commandStatus: Projection = {
 function final(event: Recorded, values: Record<string, unknown>) {
   const { commandId } = event.data as { commandId: string };
   return update(table, { command_id: commandId }, { ...values, updated_at: event.recordedAt });
+}
+
+/** A poll that was opened too late, for a command that another one has ended, is none that its status names. */
+function asks(poolId: string, commandId: string) {
+  return statement(
+    `insert into ${polls} (pool_id, command_id, open) select $1, command_id, true from ${table}
+      where command_id = $2 and status in ('started', 'pending_vote') on conflict do nothing`,
+    [poolId, commandId],
+  );
 }
 
 /** A status never moves back. */

@@ -90,9 +90,10 @@ export class CommandStatuses {
 
   private async rowsOf(commandIds: readonly string[]): Promise<Array<Row | undefined>> {
     const rows = await this.dataSource.query<Row[]>(
-      // Ids of polls rise with time.
+      // Ids of polls rise with time. Once the status is final, polls that are yet to be cancelled change it no more.
       `select s.*, (select p.pool_id from command_log.command_poll p where p.command_id = s.command_id
-                     order by p.open desc, p.pool_id desc limit 1) as pool_id
+                     order by p.open and s.status not in ('succeeded', 'rejected') desc, p.pool_id desc
+                     limit 1) as pool_id
          from command_log.command_status s where s.command_id = any($1)`,
       [commandIds],
     );

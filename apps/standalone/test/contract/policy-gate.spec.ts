@@ -329,6 +329,22 @@ describe('several policies', () => {
     expect(await ended(commandId)).toMatchObject({ status: 'succeeded' });
   });
 
+  test.each([0, 1])('end with one failure, of chain %i, and the status names one poll for good', async (failed) => {
+    await policy();
+    await policy({ votingConfigurationId: await configuration({}) });
+    const commandId = await reserve();
+    const gate = await voting.opened(commandId);
+    for (const chain of [0, 1]) await voting.poll(gate, chain);
+    await voting.resolve(gate, 'rejected', failed);
+    const { poolId } = await ended(commandId);
+    expect(gate.data.chains.map((chain) => chain.poolId)).toContain(poolId);
+    await voting.resolve(gate, 'cancelled', 1 - failed);
+    // Late, after the end: the status does not name it.
+    const late = await voting.poll(gate, 1 - failed, 2, uuid7());
+    await voting.resolve(gate, 'cancelled', 1 - failed, late);
+    expect((await status(commandId)).body).toMatchObject({ status: 'rejected', reason: 'poll.rejected', poolId });
+  });
+
   test('end with the first failure, and the other polls are to be cancelled', async () => {
     await policy();
     await policy({ votingConfigurationId: await configuration({}) });
