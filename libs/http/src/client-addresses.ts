@@ -1,14 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { liesIn, plainAddress } from '@symbolon/kernel';
+import { AddressRanges, plainAddress } from '@symbolon/settings';
 
 /** Some proxies add the client's port. */
 const withPort = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/;
 
 /** Where requests come from: the other end of the connection, or what trusted proxies say of it. */
 export class ClientAddresses {
+  private readonly trusted: AddressRanges;
+
   /** Addresses and CIDR ranges of proxies. */
-  constructor(private readonly trustedProxies: readonly string[]) {}
+  constructor(trustedProxies: readonly string[]) {
+    this.trusted = new AddressRanges(trustedProxies);
+  }
 
   /**
    * Goes back from the connection, proxy by proxy, to the first address that is none of theirs. What stands before it in
@@ -18,7 +22,7 @@ export class ClientAddresses {
     if (socket.remoteAddress === undefined) return null;
     let address = plainAddress(socket.remoteAddress);
     for (const told of [headers['x-forwarded-for'] ?? []].flat().join().split(',').reverse()) {
-      if (!liesIn(address, this.trustedProxies)) break;
+      if (!this.trusted.hold(address)) break;
       const [, v6, v4] = withPort.exec(told.trim()) ?? [];
       const before = plainAddress(v6 ?? v4 ?? told.trim());
       if (isIP(before) === 0) break;

@@ -1,5 +1,4 @@
 export * from './actor';
-export * from './addresses';
 export * from './clock';
 export * from './decide';
 export * from './event-store';

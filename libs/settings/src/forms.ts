@@ -1,5 +1,5 @@
-import { isAddressRange } from '@symbolon/kernel';
 import { Secret } from '@symbolon/observe';
+import { isAddressRange } from './addresses';
 
 /** An address to listen on. */
 export interface Address {

@@ -1,3 +1,4 @@
+export { AddressRanges, isAddressRange, plainAddress } from './addresses';
 export type { Address, LogLevel } from './forms';
 export { type DescribedSetting, type Environment, SettingsError } from './settings-reader';
 export { type ParcelPlace, type RabbitMqSettings, Settings } from './settings';

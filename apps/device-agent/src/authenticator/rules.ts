@@ -1,5 +1,5 @@
-import { BlockList, isIP, SocketAddress } from 'node:net';
 import { isPolicyEventId } from '@symbolon/contracts';
+import { AddressRanges, isAddressRange } from '@symbolon/settings';
 import type { Ballot } from './ballot';
 
 /**
@@ -15,13 +15,10 @@ export interface Rule {
   readonly application: readonly string[] | null;
   /** The data's context; a trailing `*` matches any ending. */
   readonly context: readonly string[] | null;
-  readonly address: Addresses | null;
+  readonly address: AddressRanges | null;
   readonly between: { readonly from: number; readonly to: number } | null;
   readonly days: readonly string[] | null;
 }
-
-/** Ranges by family: an IPv4 address lies in no range of IPv6. */
-type Addresses = Readonly<Record<'ipv4' | 'ipv6', BlockList>>;
 
 export interface Rules {
   readonly rules: readonly Rule[];
@@ -89,7 +86,7 @@ function holds(rule: Rule, { operation, context }: Ballot, { minute, day }: Wall
     rule.operation.includes(operation) &&
     (application === null || application.some((wanted) => isApplication(wanted, context.application))) &&
     (contexts === null || contexts.some((pattern) => matches(pattern, context.dataContext))) &&
-    (address === null || isWithin(address, context.ip)) &&
+    (address === null || (context.ip !== null && address.hold(context.ip))) &&
     (between === null || isBetween(minute, between)) &&
     (rule.days === null || rule.days.includes(day))
   );
@@ -103,24 +100,6 @@ function isApplication(wanted: string, through: { readonly applicationId: string
 function matches(pattern: string, context: string | null): boolean {
   if (context === null) return false;
   return pattern.endsWith('*') ? context.startsWith(pattern.slice(0, -1)) : context === pattern;
-}
-
-function isWithin(addresses: Addresses, ip: string | null): boolean {
-  const client = plain(ip ?? '');
-  const family = familyOf(client);
-  return family !== null && addresses[family].check(client, family);
-}
-
-/** An IPv4 address in the form of IPv6 is the IPv4 address. */
-function plain(ip: string): string {
-  const shown = isIP(ip) === 6 ? new SocketAddress({ address: ip, family: 'ipv6' }).address : ip;
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(shown)?.[1] ?? ip;
-}
-
-function familyOf(ip: string): 'ipv4' | 'ipv6' | null {
-  const version = isIP(ip);
-  if (version === 0) return null;
-  return version === 6 ? 'ipv6' : 'ipv4';
 }
 
 /** A window may pass midnight; its end is not part of it. */
@@ -181,22 +160,10 @@ function list(value: unknown, place: string, name: string, form: RegExp): readon
   });
 }
 
-function addressesOf(ranges: readonly string[] | null, place: string): Addresses | null {
-  if (ranges === null) return null;
-  const addresses: Addresses = { ipv4: new BlockList(), ipv6: new BlockList() };
-  for (const range of ranges) {
-    const [given = '', bits] = range.split('/');
-    const address = plain(given);
-    // A range within the mapped addresses is one of IPv4.
-    const left = familyOf(given) === familyOf(address) ? 0 : 96;
-    const family = familyOf(address);
-    const most = family === 'ipv6' ? 128 : 32;
-    const prefix = bits === undefined ? most : Number(bits) - left;
-    if (family === null || prefix < 0 || prefix > most)
-      throw new RulesError(`"address" of ${place} has no address range: ${range}`);
-    addresses[family].addSubnet(address, prefix, family);
-  }
-  return addresses;
+function addressesOf(ranges: readonly string[] | null, place: string): AddressRanges | null {
+  const wrong = ranges?.find((range) => !isAddressRange(range));
+  if (wrong !== undefined) throw new RulesError(`"address" of ${place} has no address range: ${wrong}`);
+  return ranges && new AddressRanges(ranges);
 }
 
 function windowOf(value: unknown, place: string): Rule['between'] {

@@ -1,4 +1,4 @@
-import { liesIn } from '@symbolon/kernel';
+import { AddressRanges } from '@symbolon/settings';
 import type { Configuration } from '../policy/configuration';
 
 /** What policies look at in one command. */
@@ -31,7 +31,9 @@ export function matches(configuration: Configuration, facts: Facts): boolean {
     (context === undefined || isLike(context, facts.context)) &&
     (minimumSize === undefined || (facts.size !== null && facts.size >= minimumSize)) &&
     (applicationId === undefined || isThrough(applicationId, facts.applicationId)) &&
-    (exceptAddresses === undefined || facts.address === null || !liesIn(facts.address, exceptAddresses)) &&
+    (exceptAddresses === undefined ||
+      facts.address === null ||
+      !new AddressRanges(exceptAddresses).hold(facts.address)) &&
     (onlyNewAddress !== true || facts.newAddress) &&
     (deviceIdentifiers === undefined || facts.devices.some((device) => deviceIdentifiers.includes(device)))
   );

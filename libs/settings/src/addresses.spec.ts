@@ -1,4 +1,4 @@
-import { isAddressRange, liesIn } from './addresses';
+import { AddressRanges, isAddressRange } from './addresses';
 
 describe('an address range', () => {
   test.each([
@@ -62,5 +62,7 @@ describe('an address range', () => {
     ['', ['0.0.0.0/0', '::/0'], false],
     ['unknown', ['0.0.0.0/0', '::/0'], false],
     ['192.0.2.7', [], false],
-  ])('%s in %p is %p', (address, ranges, inside) => expect(liesIn(address, ranges)).toBe(inside));
+  ])('%s in %p is %p', (address, ranges, inside) => expect(new AddressRanges(ranges).hold(address)).toBe(inside));
+
+  test('that is none is refused', () => expect(() => new AddressRanges(['192.0.2.0/33'])).toThrow(RangeError));
 });

@@ -15,18 +15,26 @@ export function isAddressRange(text: string): boolean {
   return rangeOf(text) !== null;
 }
 
-/** True when the address lies in one of the ranges. False for what is no address. */
-export function liesIn(address: string, ranges: readonly string[]): boolean {
-  const client = plainAddress(address.split('%', 1)[0]!);
-  const family = familyOf(client);
-  if (!family) return false;
-  const list = new BlockList();
-  for (const text of ranges) {
-    const parsed = rangeOf(text);
-    // Node takes an IPv4 address for a mapped one as well, which `::/0` would hold.
-    if (parsed?.family === family) list.addSubnet(parsed.address, parsed.prefix, parsed.family);
+/** Addresses and ranges, each held to its own family: Node takes an IPv4 address for a mapped one, which `::/0` would hold. */
+export class AddressRanges {
+  private readonly lists: Partial<Record<Range['family'], BlockList>> = {};
+
+  /** Throws `RangeError` for what is no range. */
+  constructor(ranges: readonly string[]) {
+    for (const text of ranges) {
+      const parsed = rangeOf(text);
+      if (!parsed) throw new RangeError(`${text} is no address range`);
+      const { address, prefix, family } = parsed;
+      (this.lists[family] ??= new BlockList()).addSubnet(address, prefix, family);
+    }
   }
-  return list.check(client, family);
+
+  /** False for what is no address. */
+  hold(address: string): boolean {
+    const client = plainAddress(address.split('%', 1)[0]!);
+    const family = familyOf(client);
+    return family !== null && (this.lists[family]?.check(client, family) ?? false);
+  }
 }
 
 function rangeOf(text: string): Range | null {
