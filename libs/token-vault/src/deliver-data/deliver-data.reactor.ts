@@ -14,13 +14,15 @@ import { forgetDeadline } from '../expire-reservations/expire-reservations.handl
 import { RequestBatch } from '../request-batch/request-batch.command';
 import { RequestData } from '../request-data/request-data.command';
 import type { DataRequested, RetrievalData } from '../retrieval/retrieval.events';
-import { retrieval } from '../retrieval/retrieval.model';
+import { type Retrieval, retrieval } from '../retrieval/retrieval.model';
 import { StoreBatch } from '../store-batch/store-batch.command';
 import { openColumn } from '../token/token-boxes';
 import { Tokens } from '../token/tokens.query';
 import { failRetrieval, inlineLimit, markReady } from './deliver-data.decide';
 import { downloadDeadline as kind } from './download-data';
 import { OpenParcels } from './open-parcels';
+
+type CommandCause = Cause & { readonly commandId: string };
 
 /** Seconds that a download auth lives. */
 const lifetime = 300;
@@ -74,15 +76,16 @@ export class DeliverData implements OnModuleInit {
     const { state } = await this.streams.load(retrieval, requestId);
     const late = state.phase === 'failed' || (state.ready !== null && state.ready.parcelId !== parcelId);
     if (!state.asked || late) return this.parcels.delete(parcelId);
-    if (state.phase === 'asked') {
-      const refusal = await this.check(state.asked, parcelId);
-      if (refusal) {
-        await this.fail(requestId, refusal, id);
-        return this.parcels.delete(parcelId);
-      }
-      await this.makeReady(state.asked, parcelId, id);
+    const cause = await this.causeOf(requestId, id);
+    if (state.phase !== 'asked') return this.tellReady(state, cause);
+    const refusal = await this.check(state.asked, parcelId);
+    if (refusal === null) {
+      const now = await this.makeReady(state.asked, parcelId, cause);
+      // Meanwhile it may have failed: then nobody fetches this.
+      return now.ready ? this.tellReady(now, cause) : this.opened.clear(requestId);
     }
-    await this.tellReady(requestId, id);
+    await this.fail(requestId, refusal, id);
+    await this.parcels.delete(parcelId);
   }
 
   /** Why the answer cannot be delivered, or null. What goes inline is opened here; a download proves itself on its way. */
@@ -99,7 +102,8 @@ export class DeliverData implements OnModuleInit {
     }
   }
 
-  private async makeReady(asked: DataRequested['data'], parcelId: string, eventId: string): Promise<void> {
+  /** Answers what is ready by then: this answer, or another that was first. */
+  private async makeReady(asked: DataRequested['data'], parcelId: string, cause: Cause): Promise<Retrieval> {
     const { requestId, tokenId, profileId, dataKey } = asked;
     await this.opened.note({ requestId, tokenId, parcelId, keyId: dataKey.keyId });
     const { auth, authHash, expiresAt } = await this.transfers.issue({
@@ -111,18 +115,17 @@ export class DeliverData implements OnModuleInit {
     });
     await this.keys.keepString(profileId, requestId, auth);
     const ready = { parcelId, downloadAuthHash: authHash, expiresAt };
-    const cause = await this.causeOf(requestId, eventId);
-    await this.streams.transact(retrieval, requestId, markReady, ready, cause);
+    const outcome = await this.streams.transact(retrieval, requestId, markReady, ready, cause);
+    if (outcome.status === 'refused') throw new Error('an answer is never refused');
+    return outcome.state;
   }
 
-  private async tellReady(requestId: string, eventId: string): Promise<void> {
-    const { state } = await this.streams.load(retrieval, requestId);
-    const { asked, ready } = state;
-    if (!asked || !ready) throw new Error(`retrieval ${requestId} is not ready`);
+  private async tellReady({ asked, ready }: Retrieval, cause: CommandCause): Promise<void> {
+    if (!asked || !ready) throw new Error('there is nothing ready to tell of');
+    const { requestId } = asked;
     const { expiresAt, outputType } = ready;
     await this.deadlines.schedule({ id: `${kind}/${requestId}`, kind, dueAt: expiresAt, data: { requestId } });
     await this.deadlines.schedule(forgetDeadline(requestId, this.clock));
-    const cause = await this.causeOf(requestId, eventId);
     const result = { requestId, outputType, size: asked.size, expiresAt: wholeSeconds(expiresAt) };
     if (asked.ofBatch) {
       const { tokenId, profileId } = asked;
@@ -148,7 +151,7 @@ export class DeliverData implements OnModuleInit {
   }
 
   /** The request's own command goes on, whoever answered it. */
-  private async causeOf(requestId: string, eventId: string): Promise<Cause & { readonly commandId: string }> {
+  private async causeOf(requestId: string, eventId: string): Promise<CommandCause> {
     for await (const { type, meta } of this.store.read(`retrieval-${requestId}`)) {
       const { commandId, correlationId, actor } = meta;
       if (type !== 'data_token.data_requested' || commandId === null) continue;
