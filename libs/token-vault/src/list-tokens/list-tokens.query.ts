@@ -103,7 +103,7 @@ export class ListTokens {
     const counted =
       token === undefined && values.length <= 1 && (value === '' || (await this.ranges.known(tx, profileId, value)));
     if (counted) {
-      const gone = `t.profile_id = $2 and t.status = 'temporary' and t.expires_at <= $1 and not ${alive} and ${conditions.filters}`;
+      const gone = `not ${alive} and ${conditions.filters}`;
       const place = await this.ranges.place(tx, { profileId, value, status, gone, params, offset, limit });
       // Hits that are rare in their ranges are found first and sorted then.
       const rare = value !== '' && place.count < place.ranges.length * rangeSize;

@@ -20,7 +20,7 @@ export interface Wanted {
   /** Of a blind index, or `''` for all. */
   readonly value: string;
   readonly status: string | undefined;
-  /** Of a row `t`: what is counted as temporary, and is gone. */
+  /** Of a row `t`, a temporary token past its time: that it is gone, and would match. `$1` is the time, `$2` the profile. */
   readonly gone: string;
   readonly params: readonly unknown[];
   readonly offset: number;
@@ -42,16 +42,19 @@ export class TokenRanges {
     return rows.length > 0;
   }
 
+  /** Temporary tokens past their time are counted still until their expiry is recorded. They are few, and are taken off. */
   async place(tx: EntityManager, wanted: Wanted): Promise<Place> {
     const { profileId, value, status, gone, params, offset, limit } = wanted;
     const [profile, hash, from, to] = [1, 2, 3, 4].map((n) => `$${params.length + n}`);
     const rows = await tx.query<Array<Range & { count: string; before: string | null }>>(
       `with gone as materialized (
               select token_vault.range_of(t.profile_id, t.created_at) as start, count(*) as n
-                from token_vault.token t where ${gone} group by 1),
+                from (select * from token_vault.token t
+                       where t.profile_id = $2 and t.status = 'temporary' and t.expires_at <= $1 offset 0) t
+               where ${gone} group by 1),
             counted as materialized (
-              select r.start, r.n - coalesce(gone.n, 0) as n,
-                     sum(r.n - coalesce(gone.n, 0)) over (order by r.start desc) as upto
+              select r.start, r.n - coalesce(gone.n, 0)::int as n,
+                     sum(r.n - coalesce(gone.n, 0)::int) over (order by r.start desc) as upto
                 from (select start, ${countOf(status)} as n from token_vault.token_range
                        where profile_id = ${profile} and value = ${hash}) r left join gone using (start))
        select total.count, page.start::text, page.before, coalesce(
