@@ -2,6 +2,7 @@ import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { type TestProfile, TestServer } from '@symbolon/testing';
 import { tokenVaultMigrations, TokenVaultModule } from '../index';
 import { SimulatedDevices } from '../simulated-devices';
+import { periodOf } from './periods';
 
 const contexts = {
   modules: [IdentityModule, TokenVaultModule],
@@ -93,6 +94,42 @@ describe('counting transactions', () => {
     expect(sum((await count({ from: begun.toISOString(), to: later.toISOString() })).body.items)).toEqual(counted);
     const far = { from: later.toISOString(), to: new Date(+later + 86_400_000 * 2).toISOString() };
     expect(sum((await count(far)).body.items)).toEqual(empty);
+  });
+
+  test('counts to the millisecond, whichever part of an hour the window takes', async () => {
+    const grace = await server.profile();
+    const { rows } = await server.database.pool.query<{ at: Date; kind: 'reserved' | 'exchanged' }>(
+      `insert into token_vault.operation (event_id, profile_id, token_id, kind, at)
+       select gen_random_uuid(), $1, gen_random_uuid(), case when n % 3 = 0 then 'exchanged' else 'reserved' end,
+              timestamptz '2026-03-31 21:59:59.998Z' + (n * n % 997) * interval '17.317 s' + n % 4 * interval '1 ms'
+         from generate_series(0, 1999) n returning at, kind`,
+      [grace.profileId],
+    );
+    const times = [
+      '2026-03-31T21:00:00.000Z',
+      '2026-03-31T21:59:59.998Z',
+      '2026-03-31T22:00:00.000Z',
+      '2026-03-31T22:00:00.001Z',
+      '2026-03-31T22:29:59.999Z',
+      '2026-04-01T00:59:59.999Z',
+      '2026-04-01T01:13:30.500Z',
+      '2026-04-02T00:00:00.000Z',
+    ];
+    for (const interval of ['hour', 'day', 'month'] as const) {
+      for (const [index, from] of times.entries()) {
+        for (const to of times.slice(index)) {
+          const { items } = (await count({ from, to, interval }, grace)).body;
+          const within = rows.filter(({ at }) => at >= new Date(from) && at <= new Date(to));
+          const expected = items.map(({ period }: { period: string }) => {
+            const of = within.filter(({ at }) => +periodOf(at, interval) === Date.parse(period));
+            const exchanged = of.filter(({ kind }) => kind === 'exchanged').length;
+            return { period, ...empty, exchanged, reserved: of.length - exchanged, total: of.length };
+          });
+          expect({ from, to, items }).toEqual({ from, to, items: expected });
+          expect(items.reduce((all: number, { total }: { total: number }) => all + total, 0)).toBe(within.length);
+        }
+      }
+    }
   });
 
   test('counts one token alone', async () => {

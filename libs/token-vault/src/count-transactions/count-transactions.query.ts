@@ -5,7 +5,7 @@ import { type Interval, periodOf } from './periods';
 
 export interface Window {
   readonly from: Date;
-  /** The last moment that counts. */
+  /** The last millisecond that counts. */
   readonly to: Date;
 }
 
@@ -17,39 +17,39 @@ interface Row {
   readonly n: string;
 }
 
-const hour = 3_600_000;
-
-/** Counts of operations that succeeded, by period. Whole hours are counted already; only the edges are looked at. */
+/** Counts of operations that succeeded, by period. */
 @Injectable()
 export class CountTransactions {
   constructor(private readonly dataSource: DataSource) {}
 
-  async ofProfile(profileId: string, window: Window, interval: Interval): Promise<ReadonlyMap<number, Counts>> {
-    const whole = { from: ceilHour(window.from), to: floorHour(new Date(+window.to + 1)) };
-    if (whole.from >= whole.to) return this.sum(await this.single('profile_id', profileId, window), interval);
-    const [counted, before, after] = await Promise.all([
-      this.dataSource.query<Row[]>(
-        `select hour as at, kind, n from token_vault.operation_count where profile_id = $1 and hour >= $2 and hour < $3`,
-        [profileId, whole.from, whole.to],
-      ),
-      this.single('profile_id', profileId, { from: window.from, to: new Date(+whole.from - 1) }),
-      this.single('profile_id', profileId, { from: whole.to, to: window.to }),
-    ]);
-    return this.sum([...counted, ...before, ...after], interval);
-  }
-
-  async ofToken(tokenId: string, window: Window, interval: Interval): Promise<ReadonlyMap<number, Counts>> {
-    return this.sum(await this.single('token_id', tokenId, window), interval);
-  }
-
-  private async single(column: 'profile_id' | 'token_id', id: string, { from, to }: Window): Promise<Row[]> {
-    if (from > to) return [];
-    return this.dataSource.query<Row[]>(
-      `select date_trunc('hour', at, 'UTC') as at, kind, count(*) as n from token_vault.operation
-        where ${column} = $1 and at >= $2 and at < $3 group by 1, 2`,
-      // A `Date` has milliseconds, what was recorded has them too: up to and with `to`.
-      [id, from, new Date(+to + 1)],
+  /**
+   * The counts of all hours that the window touches, less what lies in them before and after it: mostly nothing, as a
+   * window begins before there was much and ends now.
+   */
+  async ofProfile(profileId: string, { from, to }: Window, interval: Interval): Promise<ReadonlyMap<number, Counts>> {
+    const outside = `select date_trunc('hour', at, 'UTC'), kind, -count(*) from token_vault.operation where profile_id = $1`;
+    const rows = await this.dataSource.query<Row[]>(
+      `select date_trunc($4, hour, 'UTC') as at, kind, sum(n) as n
+         from (select hour, kind, n from token_vault.operation_count
+                where profile_id = $1 and hour >= date_trunc('hour', $2::timestamptz, 'UTC') and hour <= $3
+               union all
+               (${outside} and at >= date_trunc('hour', $2::timestamptz, 'UTC') and at < $2 group by 1, 2)
+               union all
+               (${outside} and at >= $3::timestamptz + interval '1 millisecond'
+                  and at < date_trunc('hour', $3::timestamptz, 'UTC') + interval '1 hour' group by 1, 2)) part
+        group by 1, 2`,
+      [profileId, from, to, interval],
     );
+    return this.sum(rows, interval);
+  }
+
+  async ofToken(tokenId: string, { from, to }: Window, interval: Interval): Promise<ReadonlyMap<number, Counts>> {
+    const rows = await this.dataSource.query<Row[]>(
+      `select date_trunc('hour', at, 'UTC') as at, kind, count(*) as n from token_vault.operation
+        where token_id = $1 and at >= $2 and at < $3::timestamptz + interval '1 millisecond' group by 1, 2`,
+      [tokenId, from, to],
+    );
+    return this.sum(rows, interval);
   }
 
   private sum(rows: readonly Row[], interval: Interval): ReadonlyMap<number, Counts> {
@@ -66,12 +66,4 @@ export class CountTransactions {
 
 export function none(): Record<OperationKind, number> {
   return Object.fromEntries(operationKinds.map((kind) => [kind, 0])) as Record<OperationKind, number>;
-}
-
-function floorHour(at: Date): Date {
-  return new Date(Math.floor(+at / hour) * hour);
-}
-
-function ceilHour(at: Date): Date {
-  return new Date(Math.ceil(+at / hour) * hour);
 }
