@@ -10,6 +10,7 @@ import { ClientSecrets } from './oauth-application/client-secrets';
 import { EverySession } from './oauth-application/every-session';
 import { oauthList } from './oauth-application/oauth-list.projection';
 import { TokenFamilies } from './oauth-application/token-families';
+import { FirstKeys } from './profile/first-keys';
 import { deviceOwners, profileList, sessionList } from './profile/profile-list.projection';
 import { KeyClaims } from './profile/key-claims';
 import { Profiles } from './profile/profiles.query';
@@ -25,6 +26,7 @@ import * as slices from './slices';
     Applications,
     AuthorizationTokens,
     ClientSecrets,
+    FirstKeys,
     KeyClaims,
     LoginGuard,
     Profiles,

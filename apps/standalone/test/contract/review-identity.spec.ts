@@ -274,6 +274,79 @@ describe('what a policy holds', () => {
   });
 });
 
+describe('what a policy holds of a device that has no key yet', () => {
+  let eve: TestProfile;
+
+  const registered = async (deviceIdentifier: string, more: object = {}): Promise<string> => {
+    const { publicKey } = (await server.get('/public-key/generate-keys', { token: eve.token })).body;
+    const json = { deviceIdentifier, publicKey, ...more };
+    return (await server.post('/public-key/register-public-key', { token: eve.token, json })).body.commandId;
+  };
+  const device = async (fields: object = {}): Promise<string> =>
+    (await server.done('/device/request-unique-identifier', { deviceName: 'attic', ...fields }, eve.token)).body
+      .deviceIdentifier;
+  const endOf = async (commandId: string) =>
+    (await server.get(`/request-status/${commandId}`, { token: eve.token, wait: 30 })).body;
+  const isHeld = async (commandId: string): Promise<boolean> => {
+    const { rows } = await server.database.pool.query(
+      `select data from es.event where stream = $1 and type = 'command.accepted'`,
+      [`command-${commandId}`],
+    );
+    return 'held' in rows[0].data;
+  };
+
+  beforeAll(async () => {
+    eve = await server.profile();
+    await voting.authenticator(eve.profileId);
+    const fields = { policyTemplateId: 'security_settings', applyingEventIds: ['public_key.replaced'] };
+    const { id } = (await server.done('/policy/register', fields, eve.token)).body;
+    await server.done('/policy/activate', { policyId: id }, eve.token);
+  });
+
+  test('20 of keys that are sent at once one is the first, and the others wait', async () => {
+    for (let round = 0; round < 5; round++) {
+      const deviceIdentifier = await device();
+      const commands = await Promise.all([1, 2, 3, 4].map(() => registered(deviceIdentifier)));
+      const held = await Promise.all(commands.map(isHeld));
+      expect(held.filter((one) => !one)).toHaveLength(1);
+      expect(await endOf(commands[held.indexOf(false)]!)).toMatchObject({ status: 'succeeded' });
+      const next = commands[held.indexOf(true)]!;
+      await voting.vote(next, 'succeeded');
+      expect(await endOf(next)).toMatchObject({ status: 'succeeded' });
+    }
+  });
+
+  test('20 a key that is there is guarded, also against itself', async () => {
+    const { publicKey } = (await server.get('/public-key/generate-keys', { token: eve.token })).body;
+    const deviceIdentifier = await device({ publicKey });
+    expect(await isHeld(await registered(deviceIdentifier, { publicKey }))).toBe(true);
+  });
+
+  test('20 where nothing came of the first key, the next one is the first', async () => {
+    const { publicKey: taken } = (await server.get('/public-key/retrieve-public-key', { token: ada.token })).body;
+    const deviceIdentifier = await device();
+    const first = await endOf(await registered(deviceIdentifier, { publicKey: taken }));
+    expect(first.reason).toBe('public_key.already_in_use');
+    const next = await registered(deviceIdentifier);
+    expect([await isHeld(next), (await endOf(next)).status]).toEqual([false, 'succeeded']);
+  });
+
+  test('20 an Idempotency-Key repeats the first key, whatever came since', async () => {
+    const deviceIdentifier = await device();
+    const { publicKey } = (await server.get('/public-key/generate-keys', { token: eve.token })).body;
+    const call = () =>
+      server.post('/public-key/register-public-key', {
+        token: eve.token,
+        json: { deviceIdentifier, publicKey },
+        headers: { 'idempotency-key': deviceIdentifier },
+        wait: 30,
+      });
+    const [first, ...others] = [...(await Promise.all([call(), call()])), await call()];
+    expect(first.body).toMatchObject({ status: 'succeeded' });
+    for (const other of others) expect(other.body).toEqual(first.body);
+  });
+});
+
 describe('what HTTP clients send', () => {
   test('an offer of HTTP/2 is declined: the call is answered as it is', async () => {
     const offer = 'Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';

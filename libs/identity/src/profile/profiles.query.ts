@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { PersonalBoxes } from '@symbolon/crypto';
-import { type Actor, instant, Streams } from '@symbolon/kernel';
+import { type Actor, instant } from '@symbolon/kernel';
 import { DataSource } from 'typeorm';
-import { profile } from './profile.model';
 
 interface Row {
   profile_id: string;
@@ -35,7 +34,6 @@ export class Profiles {
   constructor(
     private readonly dataSource: DataSource,
     private readonly boxes: PersonalBoxes,
-    private readonly streams: Streams,
   ) {}
 
   async loginByName(usernameHash: string): Promise<ProfileLogin | null> {
@@ -61,15 +59,6 @@ export class Profiles {
     if (!row?.public_key || !row.fingerprint || !row.key_registered_at) return null;
     const { public_key: publicKey, signing_key: signingKey, fingerprint, key_registered_at: at } = row;
     return { publicKey, signingKey, fingerprint, registeredAt: instant(at.getTime()) };
-  }
-
-  /** Would these keys take the place of others? As the log says now: a vote may hang on it. */
-  async replacesKey(
-    profileId: string,
-    { publicKey, signingKey }: Pick<RegisteredKey, 'publicKey' | 'signingKey'>,
-  ): Promise<boolean> {
-    const { state } = await this.streams.load(profile, profileId);
-    return state.publicKey !== null && (state.publicKey !== publicKey || state.signingKey !== signingKey);
   }
 
   /** Whose key is meant: the caller's own, or that of a device of his; null where he names something else. */

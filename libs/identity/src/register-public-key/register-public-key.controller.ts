@@ -2,6 +2,7 @@ import { Body, Controller } from '@nestjs/common';
 import { Commands, type ProfileCaller } from '@symbolon/command-log';
 import { parsePublicKey } from '@symbolon/crypto';
 import { Accepted, CallerOf, Endpoint, PublicKeyField, SigningKeyField, UuidField } from '@symbolon/http';
+import { FirstKeys } from '../profile/first-keys';
 import { Profiles } from '../profile/profiles.query';
 import { RegisterPublicKey } from './register-public-key.command';
 
@@ -21,6 +22,7 @@ export class RegisterPublicKeyController {
   constructor(
     private readonly commands: Commands,
     private readonly profiles: Profiles,
+    private readonly firstKeys: FirstKeys,
   ) {}
 
   @Endpoint({
@@ -37,11 +39,13 @@ export class RegisterPublicKeyController {
     const { hex: publicKey, fingerprint } = parsePublicKey(body.publicKey);
     const { deviceIdentifier = null, signingKey = null } = body;
     const input = { deviceIdentifier, publicKey, signingKey, fingerprint };
+    const submission = { type: RegisterPublicKey.type, caller, input, fields: body };
+    const earlier = await this.commands.earlier(submission);
+    if (earlier) return new Accepted(earlier);
     const holder = await this.profiles.keyHolder(caller.actor, caller.profileId, deviceIdentifier);
-    // Policies may guard a key that is there; the first one opens nothing that was closed.
-    const replaces = holder !== null && (await this.profiles.replacesKey(holder, input));
-    const operation = replaces ? 'public_key.replaced' : null;
-    const submission = { type: RegisterPublicKey.type, caller, input, fields: body, operation } as const;
-    return new Accepted(await this.commands.submit(submission));
+    // The first key opens nothing that was closed. One that is there already may be another when its turn comes.
+    const first = holder === null || (await this.firstKeys.begin(holder, input, caller));
+    const operation = first ? null : 'public_key.replaced';
+    return new Accepted(await this.commands.submit({ ...submission, operation }));
   }
 }

@@ -1,6 +1,7 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type HandlerResult, rejected, succeeded } from '@symbolon/command-log';
 import { Streams } from '@symbolon/kernel';
+import { FirstKeys } from '../profile/first-keys';
 import { KeyClaims } from '../profile/key-claims';
 import { profile } from '../profile/profile.model';
 import { Profiles } from '../profile/profiles.query';
@@ -11,15 +12,23 @@ import { registerPublicKey } from './register-public-key.decide';
 export class RegisterPublicKeyHandler implements ICommandHandler<RegisterPublicKey> {
   constructor(
     private readonly claims: KeyClaims,
+    private readonly firstKeys: FirstKeys,
     private readonly streams: Streams,
     private readonly profiles: Profiles,
   ) {}
+
+  async execute(command: RegisterPublicKey): Promise<HandlerResult> {
+    const { data, context } = command;
+    const result = await this.register(command);
+    await this.firstKeys.end(data.deviceIdentifier ?? context.profileId, data, context.cause);
+    return result;
+  }
 
   /**
    * The key is claimed under a hold of this command before the profile names it; afterwards the hold of the key that it
    * replaced is released, or its own where the profile did not take the key. A run that was cut off does the same again.
    */
-  async execute({ data, context }: RegisterPublicKey): Promise<HandlerResult> {
+  private async register({ data, context }: RegisterPublicKey): Promise<HandlerResult> {
     const { cause, commandId: claimId } = context;
     const { deviceIdentifier, ...key } = data;
     const { publicKey, fingerprint } = key;
