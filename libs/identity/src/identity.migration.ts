@@ -14,6 +14,7 @@ export class Identity1700000500000 implements MigrationInterface {
         managed_by        uuid,
         username          text,
         verifier          text,
+        passwords         integer not null,
         public_key        text,
         signing_key       text,
         fingerprint       text,

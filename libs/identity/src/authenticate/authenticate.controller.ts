@@ -52,14 +52,17 @@ export class AuthenticateController {
     const known = await this.profiles.loginByName(usernameHash);
     const verdict = await this.guard.check({ usernameHash, login: known, password, client });
     if (!verdict.ok) throw unauthorized();
-    const { profileId, kind } = verdict;
+    const { profileId, kind, passwords } = verdict;
     const actor = { profileId, kind, ...(kind === 'device' ? { deviceIdentifier: profileId } : {}) };
     const seconds = this.settings.tokenTtl;
-    const login = { type: Authenticate.type, profileId, actor, caller, via: 'password', seconds } as const;
+    const login = { type: Authenticate.type, profileId, passwords, actor, caller, via: 'password', seconds } as const;
     if (commandId !== undefined) return shown(await this.held.finish(login, commandId, reply));
     if (await this.held.holds(login)) {
       return shown(await this.held.outcome(login, await this.held.submit(login), reply));
     }
-    return shown(await this.tokens.issue(profileId, 'password', seconds, { actor, client }));
+    const issued = await this.tokens.issue(login, { actor, client });
+    // The password was changed while it was being checked.
+    if (!issued) throw unauthorized();
+    return shown(issued);
   }
 }

@@ -12,6 +12,8 @@ export interface Login {
   /** The row's command type. */
   readonly type: string;
   readonly profileId: string;
+  /** Which of the profile's passwords it had when the credentials were checked. */
+  readonly passwords: number;
   readonly actor: Actor;
   readonly caller: Caller;
   readonly via: 'password' | 'qr';
@@ -94,10 +96,11 @@ export class HeldLogins {
     return status?.type === type && status.profileId === profileId ? status : null;
   }
 
-  private issue({ profileId, actor, caller, via, seconds }: Login, commandId: string, voted: boolean) {
+  private issue({ profileId, passwords, actor, caller, via, seconds }: Login, commandId: string, voted: boolean) {
     const tokenId = uuid5(`${commandId}/token`);
     const by = { actor, client: caller.client, commandId };
-    return this.tokens.issueOnce(tokenId, profileId, voted ? 'vote' : via, seconds, by);
+    const admitted = { profileId, passwords, via: voted ? 'vote' : via, seconds } as const;
+    return this.tokens.issueOnce(tokenId, admitted, by);
   }
 }
 

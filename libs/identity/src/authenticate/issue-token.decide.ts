@@ -1,5 +1,5 @@
 import type { SessionEvent } from '@symbolon/contracts';
-import { accept, type Decide, nothing } from '@symbolon/kernel';
+import { accept, type Decide, nothing, refuse } from '@symbolon/kernel';
 import type { SessionState } from '../session/session.model';
 
 export interface IssueToken {
@@ -10,5 +10,11 @@ export interface IssueToken {
   readonly via: 'password' | 'qr' | 'vote';
 }
 
-export const issueToken: Decide<IssueToken, SessionEvent, SessionState> = (data, { phase }) =>
-  phase === 'absent' ? accept({ type: 'profile.authenticated', version: 1, data }) : nothing;
+/** `stands`: the profile is there, and what was shown for the token still counts. */
+export const issueToken: Decide<IssueToken & { readonly stands: boolean }, SessionEvent, SessionState> = (
+  { stands, ...data },
+  { phase },
+) => {
+  if (phase !== 'absent') return nothing;
+  return stands ? accept({ type: 'profile.authenticated', version: 1, data }) : refuse('unauthorized');
+};

@@ -46,9 +46,9 @@ export class ChangePasswordController {
     if (earlier) return new Accepted(earlier);
 
     const usernameHash = this.keys.hashGuess('username', normalisedUsername(login?.username ?? ''));
-    const { ok } = await this.guard.check({ usernameHash, login, password: currentPassword, client: caller.client });
-    const passwordHash = ok ? await this.passwords.hash(newPassword) : '';
-    const input = { verified: ok, passwordHash, tokenId: caller.tokenId };
+    const verdict = await this.guard.check({ usernameHash, login, password: currentPassword, client: caller.client });
+    const passwordHash = verdict.ok ? await this.passwords.hash(newPassword) : '';
+    const input = { verified: verdict.ok ? verdict.passwords : null, passwordHash, tokenId: caller.tokenId };
     return new Accepted(await this.commands.submit({ ...submission, input }));
   }
 }

@@ -4,8 +4,8 @@ import type { Profile } from '../profile/profile.model';
 
 export interface ChangePasswordData {
   readonly profileId: string;
-  /** Whether the current password was right; the password itself never gets here. */
-  readonly verified: boolean;
+  /** Which of the profile's passwords the current one was; null for none. The password itself never gets here. */
+  readonly verified: number | null;
   readonly passwordHash: string;
   /** The token that called stays valid. */
   readonly tokenId: string;
@@ -13,9 +13,9 @@ export interface ChangePasswordData {
 
 export const changePassword: Decide<ChangePasswordData, ProfileEvent, Profile> = (
   { profileId, verified, passwordHash, tokenId },
-  { phase },
+  { phase, passwords },
 ) => {
-  if (!verified || phase !== 'registered') return refuse('profile.invalid_current_password');
+  if (verified !== passwords || phase !== 'registered') return refuse('profile.invalid_current_password');
   return accept(
     {
       type: 'profile.password_changed',

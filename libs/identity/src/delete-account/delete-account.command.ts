@@ -1,9 +1,8 @@
 import { type CommandMessage, CommandType, type Context } from '@symbolon/command-log';
+import type { DeleteAccountData } from './delete-account.decide';
 
-export interface DeleteAccountInput {
-  /** Whether the password was right; the password itself never gets here. */
-  readonly verified: boolean;
-}
+/** The password itself never gets here. */
+export type DeleteAccountInput = Omit<DeleteAccountData, 'profileId'>;
 
 /** `data` is null when it runs again after it has destroyed the key of its own input. */
 @CommandType('profile/delete-account', { erases: true })

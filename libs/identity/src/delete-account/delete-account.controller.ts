@@ -36,13 +36,13 @@ export class DeleteAccountController {
 
     const login = await this.profiles.loginOf(caller.profileId);
     const usernameHash = this.keys.hashGuess('username', normalisedUsername(login?.username ?? ''));
-    const { ok } = await this.guard.check({
+    const verdict = await this.guard.check({
       usernameHash,
       login,
       password: body.password,
       client: caller.client,
     });
-    const input: DeleteAccountInput = { verified: ok };
+    const input: DeleteAccountInput = { verified: verdict.ok ? verdict.passwords : null };
     return new Accepted(await this.commands.submit({ ...submission, input }));
   }
 }

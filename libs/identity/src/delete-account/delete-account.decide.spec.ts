@@ -18,11 +18,14 @@ const { given } = scenario(profile, deleteAccount);
 
 describe('deleting an account', () => {
   test('ends the profile and its tokens', () =>
-    given(registered('user')).when({ profileId, verified: true }).then(deleted, revoked));
+    given(registered('user')).when({ profileId, verified: 1 }).then(deleted, revoked));
   test('is refused without the right password', () =>
-    given(registered('user')).when({ profileId, verified: false }).refused('profile.invalid_current_password'));
+    given(registered('user')).when({ profileId, verified: null }).refused('profile.invalid_current_password'));
+  test('is refused where the password is another one by now', () =>
+    given(registered('user'), { type: 'profile.password_changed', version: 1, data: { profileId } })
+      .when({ profileId, verified: 1 })
+      .refused('profile.invalid_current_password'));
   test('finds nobody a second time', () =>
-    given(registered('user'), deleted, revoked).when({ profileId, verified: true }).refused('not_found'));
-  test('is not for devices', () =>
-    given(registered('device')).when({ profileId, verified: true }).refused('not_found'));
+    given(registered('user'), deleted, revoked).when({ profileId, verified: 1 }).refused('not_found'));
+  test('is not for devices', () => given(registered('device')).when({ profileId, verified: 1 }).refused('not_found'));
 });

@@ -22,7 +22,7 @@ export class DeleteAccountHandler implements ICommandHandler<DeleteAccount> {
    */
   async execute({ data, context }: DeleteAccount): Promise<HandlerResult> {
     const { profileId, cause } = context;
-    const command = { profileId, verified: data?.verified ?? false };
+    const command = { profileId, verified: data?.verified ?? null };
     const outcome = await this.streams.transact(profile, profileId, deleteAccount, command, cause);
     if (outcome.status === 'refused') return rejected(outcome.refusal);
     // What was registered before must be seen, and what comes now finds a profile that is deleted.

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import type { ProfileEvent } from '@symbolon/contracts';
 import { KeyStore, PasswordVerifiers, uuid7 } from '@symbolon/crypto';
 import { Problem } from '@symbolon/http';
 import { type Actor, type Cause, type Client, Clock, Streams, system } from '@symbolon/kernel';
+import { profile } from '../profile/profile.model';
 import type { ProfileLogin } from '../profile/profiles.query';
 import { lockedFor, login } from './login.model';
 import { clearFailures, recordFailure } from './record-failure.decide';
+import { renewVerifier } from './renew-verifier.decide';
 
 export interface Attempt {
   readonly usernameHash: string;
@@ -16,7 +17,14 @@ export interface Attempt {
 }
 
 export type Verdict =
-  { readonly ok: false } | { readonly ok: true; readonly profileId: string; readonly kind: 'user' | 'device' };
+  | { readonly ok: false }
+  | {
+      readonly ok: true;
+      readonly profileId: string;
+      readonly kind: 'user' | 'device';
+      /** Which of the profile's passwords it was: there may be another by the time that something is made of it. */
+      readonly passwords: number;
+    };
 
 /** Checks passwords, counts failures per username and address, and delays after too many. */
 @Injectable()
@@ -60,8 +68,9 @@ export class LoginGuard {
     const { ok, outdated } = await this.passwords.verify(password, known?.verifier ?? null);
     if (ok && known) {
       if (state.failures > 0) await this.streams.transact(login, id, clearFailures, null, newCause());
-      if (outdated) await this.renewVerifier(known.profileId, password);
-      return { ok: true, profileId: known.profileId, kind: known.kind };
+      if (outdated) await this.renewVerifier(known, password);
+      const { profileId, kind, passwords } = known;
+      return { ok: true, profileId, kind, passwords };
     }
     const failure = {
       profileId: known?.profileId ?? null,
@@ -75,15 +84,9 @@ export class LoginGuard {
     return { ok: false };
   }
 
-  private async renewVerifier(profileId: string, password: string): Promise<void> {
-    const passwordHash = await this.passwords.hash(password);
-    const renewed: ProfileEvent = {
-      type: 'profile.verifier_renewed',
-      version: 1,
-      data: { profileId },
-      personal: { subject: profileId, fields: { passwordHash } },
-    };
-    await this.streams.append(`profile-${profileId}`, 'any', [renewed], newCause());
+  private async renewVerifier({ profileId, passwords }: ProfileLogin, password: string): Promise<void> {
+    const renewal = { profileId, passwords, passwordHash: await this.passwords.hash(password) };
+    await this.streams.transact(profile, profileId, renewVerifier, renewal, newCause());
   }
 }
 

@@ -29,13 +29,20 @@ export const profileList: Projection = {
             verifier: personal
               ? await boxes.sealRow(profileId, `${table}.verifier`, profileId, personal['passwordHash'])
               : null,
+            passwords: 1,
             barred: false,
             created_at: event.recordedAt,
           },
         ),
       ];
     },
-    'profile.password_changed': verifierOf,
+    'profile.password_changed': async (event, boxes) => {
+      const { profileId } = event.data as Data<'profile.password_changed'>;
+      const counted = statement('update identity.profile set passwords = passwords + 1 where profile_id = $1', [
+        profileId,
+      ]);
+      return [...(await verifierOf(event, boxes)), counted];
+    },
     'profile.verifier_renewed': verifierOf,
     'profile.barred': (event) => {
       const { profileId } = event.data as Data<'profile.barred'>;

@@ -13,6 +13,8 @@ export interface Profile {
   readonly kind: 'user' | 'device' | null;
   /** Names the claim of the username. */
   readonly usernameHash: string;
+  /** How many passwords it has had: what was done under one of them counts only as long as there is no other. */
+  readonly passwords: number;
   readonly publicKey: string | null;
   readonly signingKey: string | null;
   readonly fingerprint: string | null;
@@ -28,6 +30,7 @@ export const profile: Model<ProfileEvent, Profile> = {
     phase: 'absent',
     kind: null,
     usernameHash: '',
+    passwords: 0,
     publicKey: null,
     signingKey: null,
     fingerprint: null,
@@ -37,7 +40,15 @@ export const profile: Model<ProfileEvent, Profile> = {
   evolve(state, event) {
     switch (event.type) {
       case 'profile.registered':
-        return { ...state, phase: 'registered', kind: event.data.kind, usernameHash: event.data.usernameHash };
+        return {
+          ...state,
+          phase: 'registered',
+          kind: event.data.kind,
+          usernameHash: event.data.usernameHash,
+          passwords: 1,
+        };
+      case 'profile.password_changed':
+        return { ...state, passwords: state.passwords + 1 };
       case 'profile.barred':
         return { ...state, phase: 'barred' };
       case 'profile.deleted':

@@ -8,6 +8,7 @@ interface Row {
   kind: 'user' | 'device';
   username: string | null;
   verifier: string | null;
+  passwords: number;
   barred: boolean;
   public_key: string | null;
   signing_key: string | null;
@@ -20,6 +21,8 @@ export interface ProfileLogin {
   readonly kind: 'user' | 'device';
   /** PHC string with pepper id; null when the profile may not log in. */
   readonly verifier: string | null;
+  /** Which of the profile's passwords the verifier is of. */
+  readonly passwords: number;
 }
 
 export interface RegisteredKey {
@@ -77,10 +80,10 @@ export class Profiles {
     return rows.length > 0;
   }
 
-  private async login({ profile_id: profileId, kind, verifier, barred }: Row): Promise<ProfileLogin> {
+  private async login({ profile_id: profileId, kind, verifier, passwords, barred }: Row): Promise<ProfileLogin> {
     const opened = barred
       ? null
       : await this.boxes.openRow(profileId, 'identity.profile.verifier', profileId, verifier);
-    return { profileId, kind, verifier: opened as string | null };
+    return { profileId, kind, verifier: opened as string | null, passwords };
   }
 }

@@ -54,14 +54,17 @@ export class QrTokens implements OnModuleInit {
     return state.phase === 'absent' ? null : { qrId, state };
   }
 
-  /** Does the token live by which it was made? A revoked one takes with it what it left behind. */
-  async stands({ tokenId }: QrToken): Promise<boolean> {
-    const rows = await this.dataSource.query<unknown[]>(
-      `select 1 from identity.session s join identity.profile p using (profile_id)
+  /**
+   * Does the token live by which it was made? A revoked one takes with it what it left behind. Answers which of its
+   * passwords the profile has; null where the token has ended.
+   */
+  async stands({ tokenId }: QrToken): Promise<number | null> {
+    const [row] = await this.dataSource.query<Array<{ passwords: number }>>(
+      `select p.passwords from identity.session s join identity.profile p using (profile_id)
         where s.token_id = $1 and not s.revoked and not p.barred and s.expires_at > $2`,
       [tokenId, this.clock.now()],
     );
-    return rows.length > 0;
+    return row?.passwords ?? null;
   }
 
   /** False where somebody was first, or it is too late. `commandId`: of the login that a policy holds. */

@@ -115,8 +115,9 @@ export class ReauthorizeTokenController {
     const { qrId, state } = found;
     const { profileId } = state;
     const actor = { profileId, kind: 'user' } as const;
-    const login: Login = { type: Reauthorize.type, profileId, actor, caller, via: 'qr', seconds };
-    if (!(await this.qr.stands(state))) throw unauthorized();
+    const passwords = await this.qr.stands(state);
+    if (passwords === null) throw unauthorized();
+    const login: Login = { type: Reauthorize.type, profileId, passwords, actor, caller, via: 'qr', seconds };
     if (commandId !== undefined) {
       if (state.commandId !== commandId) throw new Problem(409, 'profile.login_spent');
       return this.held.finish(login, commandId, reply);
@@ -124,7 +125,9 @@ export class ReauthorizeTokenController {
     const by = { actor, client: caller.client };
     if (!(await this.held.holds(login))) {
       if (!(await this.qr.use(qrId, null, by))) throw unauthorized();
-      return this.tokens.issue(profileId, 'qr', seconds, by);
+      const issued = await this.tokens.issue(login, by);
+      if (!issued) throw unauthorized();
+      return issued;
     }
     // Bound to the command before there is one: a second caller starts none.
     const id = uuid7();

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { KeyStore, mintSecret, uuid7 } from '@symbolon/crypto';
 import { type Actor, type Cause, type Client, Clock, Streams } from '@symbolon/kernel';
 import { ProjectionRunner } from '@symbolon/projection';
-import { issueToken } from '../authenticate/issue-token.decide';
+import { type IssueToken, issueToken } from '../authenticate/issue-token.decide';
+import { profile } from '../profile/profile.model';
 import { reauthorizeToken } from '../reauthorize-token/reauthorize-token.decide';
 import { revokeToken } from '../revoke-token/revoke-token.decide';
 import { session } from './session.model';
@@ -10,6 +11,16 @@ import { session } from './session.model';
 export interface IssuedToken {
   readonly token: string;
   readonly expiresAt: string;
+}
+
+/** For whom a token is issued. */
+export interface Admitted {
+  readonly profileId: string;
+  /** Which of the profile's passwords it had when the credentials were checked: with another one they are void. */
+  readonly passwords: number;
+  readonly via: 'password' | 'qr' | 'vote';
+  /** How long the token lives. */
+  readonly seconds: number;
 }
 
 interface By {
@@ -29,36 +40,43 @@ export class AuthorizationTokens {
     private readonly clock: Clock,
   ) {}
 
-  /** `seconds`: how long the token lives. */
-  async issue(profileId: string, via: 'password' | 'qr' | 'vote', seconds: number, by: By): Promise<IssuedToken> {
+  /** Null where the credentials have become void since they were checked. */
+  async issue(admitted: Admitted, by: By): Promise<IssuedToken | null> {
     const tokenId = uuid7();
     const token = mintSecret('T-');
-    const expiresAt = this.clock.after(seconds);
     // The look-up row first: without its event it finds a token that does not live.
     await this.keys.rememberSecret('authorization', token, tokenId);
-    const tokenHash = this.keys.hashSecret('authorization', token);
-    const issue = { tokenId, profileId, tokenHash, expiresAt, via };
-    const outcome = await this.streams.transact(session, tokenId, issueToken, issue, causeOf(by));
-    if (outcome.status === 'succeeded') await this.projections.passed(outcome.cursor);
-    return { token, expiresAt };
+    const issued = await this.append(tokenId, token, admitted, by);
+    if (!issued) await this.keys.forgetSecret('authorization', tokenId);
+    return issued;
   }
 
-  /** As `issue`, under an id that is given: null when there was a token of that id before. */
-  async issueOnce(
+  /** As `issue`, under an id that is given: null also when there was a token of that id before. */
+  async issueOnce(tokenId: string, admitted: Admitted, by: By): Promise<IssuedToken | null> {
+    const token = mintSecret('T-');
+    // The event first: of two callers only the one that it names makes its token findable.
+    const issued = await this.append(tokenId, token, admitted, by);
+    if (issued) await this.keys.rememberSecret('authorization', token, tokenId);
+    return issued;
+  }
+
+  /** Under a guard on the profile: a change of its password ends every token that is there, and none comes after it. */
+  private async append(
     tokenId: string,
-    profileId: string,
-    via: 'password' | 'qr' | 'vote',
-    seconds: number,
+    token: string,
+    { profileId, passwords, via, seconds }: Admitted,
     by: By,
   ): Promise<IssuedToken | null> {
-    const token = mintSecret('T-');
     const expiresAt = this.clock.after(seconds);
     const tokenHash = this.keys.hashSecret('authorization', token);
-    const issue = { tokenId, profileId, tokenHash, expiresAt, via };
-    // The event first: of two callers only the one that it names makes its token findable.
-    const outcome = await this.streams.transact(session, tokenId, issueToken, issue, causeOf(by));
+    const issue: IssueToken = { tokenId, profileId, tokenHash, expiresAt, via };
+    const prepare = async () => {
+      const { state, revision } = await this.streams.load(profile, profileId);
+      const stands = state.phase === 'registered' && state.passwords === passwords;
+      return { command: { ...issue, stands }, guard: { stream: `${profile.category}-${profileId}`, revision } };
+    };
+    const outcome = await this.streams.transactGuarded(session, tokenId, issueToken, prepare, causeOf(by));
     if (outcome.status === 'refused' || outcome.cursor === null) return null;
-    await this.keys.rememberSecret('authorization', token, tokenId);
     await this.projections.passed(outcome.cursor);
     return { token, expiresAt };
   }
