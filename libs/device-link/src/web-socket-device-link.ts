@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { uuid7 } from '@symbolon/crypto';
-import { Problem, refuseUpgrade, unauthorized, unavailable } from '@symbolon/http';
+import { Problem, refuseMalformedHandshakes, refuseUpgrade, unauthorized, unavailable } from '@symbolon/http';
 import type { Clock } from '@symbolon/kernel';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import {
@@ -75,6 +75,7 @@ export class WebSocketDeviceLink extends DeviceLink {
 
   constructor(private readonly options: WebSocketDeviceLinkOptions) {
     super();
+    refuseMalformedHandshakes(this.server);
     this.timing = { resend: 30_000, ping: 30_000, silence: 90_000, ...options.timing };
   }
 

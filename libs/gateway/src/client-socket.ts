@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { uuid7 } from '@symbolon/crypto';
-import { type Session, Sessions } from '@symbolon/http';
+import { refuseMalformedHandshakes, type Session, Sessions } from '@symbolon/http';
 import { Clock, millisOf } from '@symbolon/kernel';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { type Channel, ChannelHub, type Message, TooManyChannels } from './channel-hub';
@@ -41,6 +41,7 @@ export class ClientSocket {
   ) {}
 
   start(): void {
+    refuseMalformedHandshakes(this.server);
     this.timer = setInterval(() => void this.watch(), 1000);
   }
 

@@ -67,11 +67,12 @@ test('a connection may come with an offer in every request, and keeps nothing of
 });
 
 test.each([
-  ['websocket', true],
-  ['WebSocket', true],
-  ['h2c, websocket', true],
-  ['h2c', false],
-  ['', false],
-])('%j asks for a WebSocket: %s', (upgrade, expected) => {
-  expect(wantsWebSocket({ headers: { upgrade } } as IncomingMessage)).toBe(expected);
+  ['GET', 'websocket', true],
+  ['GET', 'WebSocket', true],
+  ['GET', 'h2c, websocket', true],
+  ['GET', 'h2c', false],
+  ['GET', '', false],
+  ['POST', 'websocket', false],
+])('%s with %j asks for a WebSocket: %s', (method, upgrade, expected) => {
+  expect(wantsWebSocket({ method, headers: { upgrade } } as IncomingMessage)).toBe(expected);
 });

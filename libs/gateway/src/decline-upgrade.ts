@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream';
 
 const hopByHop = new Set(['upgrade', 'http2-settings']);
 
-/** Whether a WebSocket is asked for; HTTP clients also offer to go on with HTTP/2. */
-export function wantsWebSocket({ headers }: IncomingMessage): boolean {
-  return /\bwebsocket\b/i.test(headers.upgrade ?? '');
+/** Whether a WebSocket is asked for, which GET alone can; HTTP clients also offer to go on with HTTP/2. */
+export function wantsWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && /\bwebsocket\b/i.test(headers.upgrade ?? '');
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Commands } from '@symbolon/command-log';
-import { assertionHeader, discard, Problem, problemType, unavailable } from '@symbolon/http';
+import { assertionHeader, discard, Problem, problemType, refuseUpgrade, unavailable } from '@symbolon/http';
 import type { Logger } from '@symbolon/observe';
 import { type ServiceAddresses, type ServiceName, serviceNames } from '@symbolon/settings';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -122,9 +122,7 @@ export class Neighbours {
     });
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       this.log.warn({ service, code: error.code }, 'a service cannot be reached');
-      socket.end(
-        'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n',
-      );
+      refuseUpgrade(socket, unavailable());
     });
     socket.once('close', () => outgoing.destroy());
     outgoing.end();

@@ -180,8 +180,9 @@ function upgradesOf({ upgrade, limit }: Upgrades, readiness: Readiness): Upgrade
     socket.on('error', () => socket.destroy());
     const path = (request.url ?? '/').split('?', 1)[0]!.replace(/(.)\/$/, '$1');
     const handler = upgrade(path);
-    const refusal = handler ? (limit?.(request) ?? (readiness.ready ? null : unavailable())) : notFound();
-    if (refusal) return refuseUpgrade(socket, refusal);
-    handler?.(request, socket, head);
+    if (!handler) return refuseUpgrade(socket, notFound());
+    const refusal = limit?.(request) ?? (readiness.ready ? null : unavailable());
+    if (refusal) refuseUpgrade(socket, refusal);
+    else handler(request, socket, head);
   };
 }

@@ -360,6 +360,17 @@ describe('what HTTP clients send', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK[^]*"authorizationToken":"T-/);
   });
 
+  test.each([
+    ['no key', 'Sec-WebSocket-Version: 13'],
+    ['another version', 'Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='],
+  ])('a handshake with %s is malformed', async (_, lines) => {
+    const answer = await raw(
+      `GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${lines}\r\n\r\n`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]*Content-Type: application\/problem\+json/);
+    expect(answer).toMatch(/^sec-websocket-version: 13\r\n[^]*"code":"request_malformed"}$/m);
+  });
+
   test.each(['TRACE', 'PROPFIND', 'OPTIONS', 'HEAD'])('%s is a wrong verb like any other', async (verb) => {
     const answer = await raw(`${verb} /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 405 [^]*allow: GET\r\n/);
