@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import {
   type BodyCipher,
@@ -125,18 +125,29 @@ function written(output: NodeJS.WritableStream, bytes: Uint8Array): Promise<void
   return new Promise((resolve, reject) => output.write(bytes, (error) => (error ? reject(error) : resolve())));
 }
 
-/** A file under a provisional name, which takes its place whole or not at all. */
+/**
+ * A file under a provisional name, which takes its place whole or not at all. What is no file, a pipe or a device, is
+ * written as it is: a file in its place would be the end of it.
+ */
 class Draft {
   private constructor(
     private readonly path: string,
-    private readonly draft: string,
+    /** Null: there is none. */
+    private readonly draft: string | null,
     private readonly handle: Awaited<ReturnType<typeof open>>,
   ) {}
 
   static async beside(path: string): Promise<Draft> {
-    if ((await stat(path).catch(() => null))?.isDirectory()) throw new CliError(`${path} is a directory.`);
-    const draft = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
-    return new Draft(path, draft, await open(draft, 'w', 0o600));
+    const found = await stat(path).catch(() => null);
+    if (found?.isDirectory()) throw new CliError(`${path} is a directory.`);
+    if (found && !found.isFile()) return new Draft(path, null, await open(path, 'w'));
+    const place = found ? await realpath(path) : path;
+    const folder = dirname(place);
+    const draft = join(folder, `.${basename(place)}.${process.pid}.part`);
+    const handle = await open(draft, 'w', 0o600).catch((error: Error) => {
+      throw Object.assign(error, { path: folder });
+    });
+    return new Draft(place, draft, handle);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -144,14 +155,14 @@ class Draft {
   }
 
   async keep(): Promise<void> {
-    await this.handle.sync();
+    if (this.draft !== null) await this.handle.sync();
     await this.handle.close();
-    await rename(this.draft, this.path);
+    if (this.draft !== null) await rename(this.draft, this.path);
   }
 
   async drop(): Promise<void> {
     await this.handle.close().catch(() => undefined);
-    await rm(this.draft, { force: true });
+    if (this.draft !== null) await rm(this.draft, { force: true });
   }
 }
 

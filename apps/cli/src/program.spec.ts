@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodePublicKey, fingerprintOf, ProfileKeys } from '@symbolon/sdk';
@@ -358,6 +359,21 @@ describe('put and get', () => {
     expect((await symbolon(`get dt_0 -o ${join(dir, 'target/out')} --at-least 1`)).exit).toBe(0);
   });
 
+  it('a link and a pipe stay what they are', async () => {
+    await writeFile(join(dir, 'in'), 'some plaintext');
+    await symbolon(`put ${join(dir, 'in')}`);
+    await writeFile(join(dir, 'file'), 'old');
+    await symlink('file', join(dir, 'link'));
+    expect((await symbolon(`get dt_0 -o ${join(dir, 'link')}`)).exit).toBe(0);
+    expect((await lstat(join(dir, 'link'))).isSymbolicLink()).toBe(true);
+    expect(await readFile(join(dir, 'file'), 'utf8')).toBe('some plaintext');
+
+    const pipe = join(dir, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const [ran, read] = await Promise.all([symbolon(`get dt_0 -o ${pipe}`), readFile(pipe, 'utf8')]);
+    expect([ran.exit, read, (await lstat(pipe)).isFIFO()]).toEqual([0, 'some plaintext', true]);
+  });
+
   it('says what is wrong with files, tokens and keys', async () => {
     expect((await symbolon(`put ${join(dir, 'missing')}`)).exit).toBe(4);
     expect((await symbolon(`put ${dir}`)).exit).toBe(2);
@@ -365,7 +381,8 @@ describe('put and get', () => {
     await writeFile(join(dir, 'in'), 'x');
     await symbolon(`put ${join(dir, 'in')}`);
     expect((await symbolon(`get dt_0 -o ${dir}`)).exit).toBe(2);
-    expect((await symbolon(`get dt_0 -o ${join(dir, 'no/such/place')}`)).exit).toBe(4);
+    const nowhere = await symbolon(`get dt_0 -o ${join(dir, 'no/such/place')}`);
+    expect([nowhere.exit, nowhere.stderr]).toEqual([4, `There is no ${join(dir, 'no/such')}.\n`]);
     env['SYMBOLON_HOME'] = join(dir, 'home without keys');
     credentials = Credentials.at(env);
     await signedIn();
