@@ -16,8 +16,8 @@ import {
 export const channelPath = '/device-channel';
 export const subprotocol = 'symbolon.device.v1';
 
-/** Close codes of section 16.6, and two of RFC 6455. */
-export const closeCodes = { revoked: 4401, silent: 4408, replaced: 4409, overrun: 1008, goingAway: 1001 } as const;
+/** Close codes of section 16.6, and one of RFC 6455. */
+export const closeCodes = { revoked: 4401, silent: 4408, replaced: 4409, goingAway: 1001 } as const;
 
 /** Bytes of a frame. */
 const frameLimit = 262_144;
@@ -234,6 +234,8 @@ class Connection {
   /** Ids of messages that are being stored; `incoming` also counts those without a usable id. */
   private readonly storing = new Set<string>();
   private incoming = 0;
+  /** What was read of messages beyond the window; no more is read then. */
+  private held: Array<{ readonly message: unknown }> = [];
   private heardAt = performance.now();
   private pingedAt = performance.now();
   private pingId: string | null = null;
@@ -286,6 +288,8 @@ class Connection {
 
   tick(): void {
     const now = performance.now();
+    // Whom we do not listen to is not silent.
+    if (this.held.length > 0) this.heardAt = now;
     if (now - this.heardAt >= this.timing.silence) {
       this.close(closeCodes.silent);
       this.socket.terminate();
@@ -337,7 +341,18 @@ class Connection {
     // An envelope may have any member that we do not know, one of this name too.
     const acked = isObject(message) && message['v'] === undefined ? message['ack'] : undefined;
     if (typeof acked === 'string') this.confirmed(acked);
-    else void this.take(message);
+    else this.holdOrTake(message);
+  }
+
+  private holdOrTake(message: unknown): void {
+    if (this.incoming < window) return void this.take(message);
+    this.held.push({ message });
+    this.socket.pause();
+  }
+
+  private takeOn(): void {
+    while (this.incoming < window && this.held.length > 0) void this.take(this.held.shift()!.message);
+    if (this.held.length === 0) this.socket.resume();
   }
 
   private confirmed(id: string): void {
@@ -358,7 +373,6 @@ class Connection {
     const id =
       isObject(message) && typeof message['id'] === 'string' && message['id'].length <= 128 ? message['id'] : null;
     if (id !== null && this.storing.has(id)) return; // sent again while we still store it
-    if (this.incoming >= window) return this.close(closeCodes.overrun);
     this.incoming++;
     if (id !== null) this.storing.add(id);
     try {
@@ -369,12 +383,14 @@ class Connection {
     } finally {
       this.incoming--;
       if (id !== null) this.storing.delete(id);
+      this.takeOn();
     }
   }
 
   private end(): void {
     if (!this.open) return;
     this.open = false;
+    this.held = [];
     this.owner.closed([...this.outgoing.values()]);
     this.outgoing.clear();
   }
