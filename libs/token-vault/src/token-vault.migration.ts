@@ -86,6 +86,7 @@ export class TokenVault1700000610000 implements MigrationInterface {
         key_id     uuid not null
       );
       create index open_retrieval_of_key on token_vault.open_retrieval (key_id);
+      create index open_retrieval_of_token on token_vault.open_retrieval (token_id);
       alter table token_vault.download add key_id uuid;
       create index download_of_key on token_vault.download (key_id);
 

@@ -753,9 +753,10 @@ describe('what breaks off', () => {
     const { remove } = device;
     device.behaviour['storage.delete'] = () => undefined;
     await server.done('/data-token/delete-data', { token }, ada.token);
-    await device.giveBack(read);
+    // At once, and not when the minute is over in which a device may answer.
     const { body: end } = await server.get(`/request-status/${body.commandId}`, { ...ada, wait: 30 });
     expect([end.status, end.reason]).toEqual(['rejected', 'data_token.not_found']);
+    await device.giveBack(read);
     device.behaviour['storage.read'] = usual;
     device.behaviour['storage.delete'] = (taken) => remove.call(device, taken);
     expect((await server.post(read.content.uploadUrl, { body: 'x' })).status).toBe(401);

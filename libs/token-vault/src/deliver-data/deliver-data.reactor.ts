@@ -17,6 +17,7 @@ import type { DataRequested, RetrievalData } from '../retrieval/retrieval.events
 import { type Retrieval, retrieval } from '../retrieval/retrieval.model';
 import { StoreBatch } from '../store-batch/store-batch.command';
 import { openColumn } from '../token/token-boxes';
+import type { TokenData } from '../token/token.events';
 import { Tokens } from '../token/tokens.query';
 import { failRetrieval, inlineLimit, markReady } from './deliver-data.decide';
 import { downloadDeadline as kind } from './download-data';
@@ -59,6 +60,16 @@ export class DeliverData implements OnModuleInit {
           return this.fail(requestId, reason, id);
         },
       },
+    });
+    this.registry.reactors({
+      name: 'token-vault.when-token-deleted-then-end-its-requests',
+      categories: ['token'],
+      on: { 'data_token.deleted': (event) => this.deleted(event) },
+    });
+    this.registry.reactors({
+      name: 'token-vault.when-retrieval-failed-then-reject',
+      categories: ['retrieval'],
+      on: { 'data_token.retrieval_failed': (event) => this.failed(event) },
     });
     this.registry.message('data_token.data_ready', 'retrieval', (event) => this.messages(event));
     this.deadlines.handle<{ requestId: string }>(kind, ({ requestId }) => this.lapsed(requestId));
@@ -136,18 +147,38 @@ export class DeliverData implements OnModuleInit {
     await this.commands.settle(cause.commandId, end, asked.profileId, cause);
   }
 
+  /** Who waits for its data waits no longer. */
+  private async deleted({ id, data }: Recorded): Promise<void> {
+    const { tokenId } = data as TokenData<'data_token.deleted'>;
+    for (const requestId of await this.opened.open(tokenId)) await this.fail(requestId, 'data_token.not_found', id);
+  }
+
+  /** Once more: of a request that has failed nothing else is left to tell that its command has not ended. */
+  private async failed({ id, data }: Recorded): Promise<void> {
+    const { requestId, reason } = data as RetrievalData<'data_token.retrieval_failed'>;
+    const { state } = await this.streams.load(retrieval, requestId);
+    if (!state.asked) return;
+    await this.reject(state.asked, reason, await this.store.tail(), await this.causeOf(requestId, id));
+  }
+
   private async fail(requestId: string, reason: string, eventId: string): Promise<void> {
     const { state } = await this.streams.load(retrieval, requestId);
     if (!state.asked) return;
     const cause = await this.causeOf(requestId, eventId);
     const outcome = await this.streams.transact(retrieval, requestId, failRetrieval, { reason }, cause);
     if (outcome.status === 'refused' || outcome.cursor === null) return;
-    if (state.asked.ofBatch) {
-      const { tokenId, profileId } = state.asked;
-      return this.batches.ended(requestId, { status: 'rejected', reason, tokenId, requestId }, profileId, cause);
-    }
-    const end = { status: 'rejected', reason, cursor: outcome.cursor } as const;
-    await this.commands.settle(cause.commandId, end, state.asked.profileId, cause);
+    await this.reject(state.asked, reason, outcome.cursor, cause);
+  }
+
+  private async reject(
+    { requestId, tokenId, profileId, ofBatch }: DataRequested['data'],
+    reason: string,
+    cursor: string | null,
+    cause: Cause & { readonly commandId: string },
+  ): Promise<void> {
+    const ended = { status: 'rejected', reason } as const;
+    if (ofBatch) return this.batches.ended(requestId, { ...ended, tokenId, requestId }, profileId, cause);
+    await this.commands.settle(cause.commandId, { ...ended, cursor }, profileId, cause);
   }
 
   /** The request's own command goes on, whoever answered it. */

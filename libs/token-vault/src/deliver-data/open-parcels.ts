@@ -90,6 +90,15 @@ export class OpenParcels {
     await this.dataSource.query('delete from token_vault.download where request_id = $1', [requestId]);
   }
 
+  /** Requests of this token that nobody has answered. */
+  async open(tokenId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<Array<{ request_id: string }>>(
+      'select request_id from token_vault.open_retrieval where token_id = $1',
+      [tokenId],
+    );
+    return rows.map((row) => row.request_id);
+  }
+
   /** Requests of this token whose answers wait to be fetched. */
   async waiting(tokenId: string): Promise<string[]> {
     const rows = await this.dataSource.query<Array<{ request_id: string }>>(
