@@ -82,6 +82,20 @@ describe('signing in', () => {
     ]);
   });
 
+  it('says why a login was refused that was voted down while the call was held', async () => {
+    vault.intercept('/profile/authenticate', (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      const status = { commandId: '0193-vote', status: 'rejected', command_status: 3, reason: 'poll.rejected' };
+      response.end(JSON.stringify(status));
+    });
+    vault.intercept('/profile/authenticate', (_request, response) => {
+      response.writeHead(403, { 'content-type': 'application/problem+json' });
+      response.end(JSON.stringify({ status: 403, code: 'poll.rejected', title: 'Rejected' }));
+    });
+    const error = await failure(connect({ url: vault.url, username: 'ada', password: 'right', webSocket }));
+    expect(refusal(error)).toEqual({ key: 'poll.rejected', status: 403, kind: 'forbidden' });
+  });
+
   it('refuses a server whose key is not the pinned one, before it sends a password', async () => {
     const publicKey = (await ProfileKeys.generate()).publicKey;
     const served = (_request: unknown, response: import('node:http').ServerResponse): void => {

@@ -258,17 +258,18 @@ async function checkPin(api: Api, pin: string, signal?: AbortSignal): Promise<vo
 async function signIn(api: Api, username: string, password: string, signal?: AbortSignal): Promise<Authorization> {
   let commandId: string | undefined;
   for (;;) {
-    const { status, body } = await api.post<Authorization | CommandAccepted>('/profile/authenticate', {
+    const { status, body } = await api.post<Authorization | CommandAccepted | CommandStatus>('/profile/authenticate', {
       fields: { username, password, commandId },
       wait: POLL,
       repeat: true,
       signal,
     });
     if ('authorizationToken' in body) return body;
-    if (status !== 202) throw new Refused({ key: 'internal_error', detail: 'a login without a token', status });
+    if (typeof body.commandId !== 'string')
+      throw new Refused({ key: 'internal_error', detail: 'a login without a token', status });
     commandId = body.commandId;
-    // Pending or not, the next call says: a rejection is its 403.
-    await api.get<CommandStatus>(`/request-status/${commandId}`, { wait: POLL, signal });
+    // Pending or not, the next call says: a rejection, which is a status like any other here, is its 403.
+    if (status === 202) await api.get<CommandStatus>(`/request-status/${commandId}`, { wait: POLL, signal });
   }
 }
 
