@@ -49,11 +49,7 @@ export async function pair(parts: Parts, keys: DeviceKeys): Promise<Pairing> {
   const call = (path: string, init?: { token?: string; body?: object; wait?: boolean }): Promise<Answer> =>
     patiently(parts, () => callServer(`${login.url}${path}`, { ...init, signal }));
 
-  const session = await call('/profile/authenticate', { body: { username: login.username, password: login.password } });
-  const token = session.body['authorizationToken'];
-  if (session.status !== 200 || typeof token !== 'string') {
-    throw new Halt(exits.refused, `The server does not accept the login in login.json (${explain(session)}).`);
-  }
+  const token = await signIn();
 
   const known = await call('/public-key/retrieve-public-key', { token });
   if (known.body['publicKey'] !== own.publicKey || known.body['signingKey'] !== own.signingKey) {
@@ -79,6 +75,20 @@ export async function pair(parts: Parts, keys: DeviceKeys): Promise<Pairing> {
   await home.savePairing(pairing);
   log('paired', { cabFingerprint: pairing.cabFingerprint, signingKeys: signingKeys.length });
   return pairing;
+
+  /** Where its owner has sign-ins voted on, the same call with the command's id gets the token after the vote. */
+  async function signIn(): Promise<string> {
+    const { username, password } = login;
+    let session = await call('/profile/authenticate', { body: { username, password } });
+    if (session.status === 202) {
+      const { commandId } = session.body;
+      await finished(session, (id) => call(`/request-status/${id}`, { wait: true }));
+      session = await call('/profile/authenticate', { body: { username, password, commandId } });
+    }
+    const token = session.body['authorizationToken'];
+    if (session.status === 200 && typeof token === 'string') return token;
+    throw new Halt(exits.refused, `The server does not accept the login in login.json (${explain(session)}).`);
+  }
 
   /** Asks until the command is final. */
   async function finished(answer: Answer, ask: (commandId: string) => Promise<Answer>): Promise<Answer> {

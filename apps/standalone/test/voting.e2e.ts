@@ -279,3 +279,24 @@ test('a device is no authenticator before its rules can be used', async () => {
   const path = '/verified-authenticator/list-verified-authenticators';
   expect((await server.call('GET', path, undefined, token)).body.items).toEqual([]);
 });
+
+test('a new device signs in at its first start where sign-ins are voted on, and not where the vote says no', async () => {
+  const token = await server.profile('frank@example.org');
+  const operation = ['profile.authenticate'];
+  const voter = await device(token, 'frank', ['authenticator'], ['--rules', rulesFor('frank', 'yes', operation)]);
+  await policy(token, { policyTemplateId: 'authentication', applyingEventIds: operation });
+  await device(token, 'frank-2', ['storage']);
+  await voter.agent.kill('SIGTERM');
+  const never = new AgentRun(voter.dir, ['--role', 'authenticator', '--rules', rulesFor('frank', 'no', operation)]);
+  agents.push(never);
+  await never.start();
+  const dir = join(folder, 'frank-3');
+  await server.device(token, dir);
+  const env = { SYMBOLON_HOME: join(folder, 'frank-home') };
+  const ran = await symbolon(['device', 'run', '--dir', dir, '--role', 'storage'], env);
+  expect([ran.code === 0, ran.stderr]).toEqual([false, expect.stringContaining('poll.rejected')]);
+  // So does whoever signs in with the command line.
+  const signIn = { ...env, SYMBOLON_URL: server.url, SYMBOLON_PASSWORD: password };
+  const signedIn = await symbolon(['profile', 'login', 'frank@example.org'], signIn);
+  expect([signedIn.code, signedIn.stderr]).toEqual([3, expect.stringContaining('It was voted down.')]);
+});
