@@ -7,6 +7,9 @@ import type { Terminal } from './terminal';
 
 export const defaultUrl = 'http://127.0.0.1:8009';
 
+/** What ballots show of this program. */
+export const userAgent = `symbolon command line (${process.platform})`;
+
 /** What every command works with: where the server is, who is signed in there, and how to speak to people. */
 export class Context {
   readonly credentials: Credentials;
@@ -57,6 +60,7 @@ export class Context {
       pin: login.pin,
       keys,
       webSocket: WebSocket,
+      userAgent,
     });
     try {
       return await work(session, login);

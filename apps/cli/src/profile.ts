@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { connect, ProfileKeys, Refused, registerProfile, serverKey, type Session } from '@symbolon/sdk';
-import type { Context } from './context';
+import { type Context, userAgent } from './context';
 import { type SignedIn, writePrivately } from './credentials';
 import { CliError, exits } from './failure';
 
@@ -151,10 +151,12 @@ async function pinOf(context: Context, { acceptServerKey }: LoginOptions): Promi
 
 async function signIn(context: Context, username: string, password: string, pin: string): Promise<SignedIn> {
   const { url, signal } = context;
-  const session = await connect({ url, username, password, pin, signal, channel: false }).catch((error: unknown) => {
-    if (!(error instanceof Refused && error.key === 'unauthorized')) throw error;
-    throw new CliError('Username or password is wrong.', exits.forbidden, error.key);
-  });
+  const session = await connect({ url, username, password, pin, signal, userAgent, channel: false }).catch(
+    (error: unknown) => {
+      if (!(error instanceof Refused && error.key === 'unauthorized')) throw error;
+      throw new CliError('Username or password is wrong.', exits.forbidden, error.key);
+    },
+  );
   const login = {
     username,
     profileId: await session.profileId(),

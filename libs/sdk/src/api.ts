@@ -51,6 +51,7 @@ export class Api {
   constructor(
     url: string,
     private readonly token: string | null,
+    private readonly userAgent: string | null = null,
   ) {
     const { protocol, origin } = new URL(url);
     if (protocol !== 'http:' && protocol !== 'https:')
@@ -59,7 +60,7 @@ export class Api {
   }
 
   withToken(token: string): Api {
-    return new Api(this.origin, token);
+    return new Api(this.origin, token, this.userAgent);
   }
 
   get url(): string {
@@ -83,6 +84,7 @@ export class Api {
     if (this.token) headers.set('x-dpt-authorization', this.token);
     if (options.idempotencyKey) headers.set('idempotency-key', options.idempotencyKey);
     if (options.wait) headers.set('prefer', `wait=${options.wait}`);
+    if (this.userAgent !== null) headers.set('user-agent', this.userAgent);
     // Nothing redirects in this API: whoever does would get the token.
     const init: RequestInit = { method, headers, redirect: 'error' };
     if (method === 'POST') {

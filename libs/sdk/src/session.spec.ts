@@ -82,6 +82,19 @@ describe('signing in', () => {
     ]);
   });
 
+  it('calls itself as the program wants, with every call', async () => {
+    const session = await connect({
+      url: vault.url,
+      username: 'ada',
+      password: 'right',
+      userAgent: 'backup/2',
+      webSocket,
+    });
+    await session.profileId();
+    for (const path of ['/profile/authenticate', '/profile/retrieve-profile-id'])
+      expect(vault.calls(path)[0]!.headers['user-agent']).toBe('backup/2');
+  });
+
   it('says why a login was refused that was voted down while the call was held', async () => {
     vault.intercept('/profile/authenticate', (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });

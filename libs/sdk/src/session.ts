@@ -87,6 +87,8 @@ export interface Origin {
   readonly channel?: boolean | undefined;
   /** Fingerprint of the server's public key as this client knows it. Another key is refused with `PinMismatch`. */
   readonly pin?: string | undefined;
+  /** How the program calls itself: people who vote on what it asks for are shown it. A browser puts its own name. */
+  readonly userAgent?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -205,7 +207,7 @@ const FILTERS = {
 
 /** Signs in (or takes a token), checks the pin, and joins the channel before any command is given. */
 export async function connect(options: ConnectOptions): Promise<Session> {
-  const anonymous = new Api(options.url, null);
+  const anonymous = new Api(options.url, null, options.userAgent);
   if (options.pin !== undefined) await checkPin(anonymous, options.pin, options.signal);
   const token =
     'token' in options
@@ -226,7 +228,7 @@ export async function connect(options: ConnectOptions): Promise<Session> {
 export async function registerProfile(
   options: Origin & { readonly username: string; readonly password: string },
 ): Promise<{ readonly profileId: string }> {
-  const api = new Api(options.url, null);
+  const api = new Api(options.url, null, options.userAgent);
   if (options.pin !== undefined) await checkPin(api, options.pin, options.signal);
   const { username, password, signal } = options;
   const outcome = await new Session(api, null, null, null).command<{ profileId: string }>(
