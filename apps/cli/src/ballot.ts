@@ -22,7 +22,7 @@ interface BallotItem {
   readonly by: string | null;
   readonly closed: string | null;
   readonly picture: string;
-  readonly ballot: { readonly title: string; readonly expiresAt: string };
+  readonly ballot: { readonly poolId: string; readonly title: string; readonly expiresAt: string };
 }
 
 /** Ballots of the authenticators that run on this machine. */
@@ -33,6 +33,7 @@ export async function list(context: Context, { dir }: BallotOptions): Promise<vo
     ballotId,
     status === 'voted' ? `voted ${vote}` : (closed ?? status),
     ballot.expiresAt,
+    ballot.poolId,
     ballot.title,
   ]);
   const pictures = open.map(({ ballotId, picture }) => `${picture}\n  Vote with: symbolon ballot yes|no ${ballotId}`);
@@ -40,7 +41,7 @@ export async function list(context: Context, { dir }: BallotOptions): Promise<vo
     { ballots },
     rows.length === 0
       ? 'There are no ballots.'
-      : [table(['BALLOT', 'STATUS', 'UNTIL', 'TITLE'], rows), ...pictures].join('\n\n'),
+      : [table(['BALLOT', 'STATUS', 'UNTIL', 'POOL', 'TITLE'], rows), ...pictures].join('\n\n'),
   );
 }
 

@@ -73,10 +73,6 @@ const advice: Readonly<Record<string, string>> = {
   'storage.no_device_answered': 'Is a storage device running? `symbolon device list` shows.',
   'device.public_key_missing': 'Start the device with `symbolon device run`: it registers its key.',
   'device.not_approved': 'Approve it with `symbolon device approve`.',
-  'poll.rejected': 'It was voted down.',
-  'poll.quorum_not_met': 'Too few voted in time.',
-  'poll.timed_out': 'Nobody voted in time.',
-  'poll.cancelled': 'The vote was cancelled.',
   'policy.no_authenticators':
     'There are fewer authenticators than its votes need: add one with `symbolon device run --authenticator`.',
   'authenticator.required_by_policy':
@@ -86,9 +82,18 @@ const advice: Readonly<Record<string, string>> = {
   'voting.no_authenticators': 'Nobody is there to vote: add one with `symbolon device run --authenticator`.',
 };
 
+/** Of refusals that come as a bare key. */
+const meaning: Readonly<Record<string, string>> = {
+  'poll.rejected': 'It was voted down.',
+  'poll.quorum_not_met': 'Too few voted in time.',
+  'poll.timed_out': 'Nobody voted in time.',
+  'poll.cancelled': 'The vote was cancelled.',
+};
+
 export function failureOf(error: unknown): Failure {
   if (error instanceof Refused) {
-    const sentence = [error.message.replace(/\.?$/, '.'), advice[error.key]].filter(Boolean).join(' ');
+    const explained = error.detail === null ? meaning[error.key] : undefined;
+    const sentence = [error.message.replace(/\.?$/, '.'), explained, advice[error.key]].filter(Boolean).join(' ');
     return {
       exit: byKind[error.kind],
       key: error.key,

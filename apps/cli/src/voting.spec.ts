@@ -157,7 +157,7 @@ describe('ballots', () => {
     agent = createServer(async (request, response) => {
       const body = await text(request);
       if (request.url === '/ballots') {
-        const ballot = { title: 'Retrieve data', expiresAt: 'soon' };
+        const ballot = { poolId: 'the-pool', title: 'Retrieve data', expiresAt: 'soon' };
         const item = {
           ballotId,
           status: 'open',
@@ -184,7 +184,8 @@ describe('ballots', () => {
 
   test('are shown with who asks for what, and voted on once', async () => {
     const { stdout } = await symbolon('ballot', 'list');
-    for (const words of [ballotId, 'Who: ada', `symbolon ballot yes|no ${ballotId}`]) expect(stdout).toContain(words);
+    for (const words of [ballotId, 'the-pool', 'Who: ada', `symbolon ballot yes|no ${ballotId}`])
+      expect(stdout).toContain(words);
     expect(document(await symbolon('ballot', 'list', '--json')).ballots).toHaveLength(1);
     expect((await symbolon('ballot', 'yes', ballotId, '--comment', 'seen')).exit).toBe(0);
     expect(votes).toEqual([{ vote: 'yes', comment: 'seen' }]);

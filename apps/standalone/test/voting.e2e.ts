@@ -298,5 +298,5 @@ test('a new device signs in at its first start where sign-ins are voted on, and 
   // So does whoever signs in with the command line.
   const signIn = { ...env, SYMBOLON_URL: server.url, SYMBOLON_PASSWORD: password };
   const signedIn = await symbolon(['profile', 'login', 'frank@example.org'], signIn);
-  expect([signedIn.code, signedIn.stderr]).toEqual([3, expect.stringContaining('It was voted down.')]);
+  expect([signedIn.code, signedIn.stderr]).toEqual([3, expect.stringContaining('poll.rejected: Voted down.')]);
 });
