@@ -290,9 +290,12 @@ describe('8 under a policy', () => {
     clock.advance(200);
     await voting.vote(commandId, 'succeeded');
     expect((await ended(commandId)).type).toBe('profile/reauthorize-authorization-token');
-    const { status: done, body: answer } = await show({ commandId });
+    // Of no longer a life than was voted on.
+    const { status: done, body: answer } = await show({ commandId, ttl: 2_592_000 });
     expect(done).toBe(200);
     expect(await whoIs(answer.authorizationToken)).toBe(ada.profileId);
+    const lives = Date.parse(answer.expiresAt) - clock.millis();
+    expect([lives > 890_000, lives <= 900_000]).toEqual([true, true]);
     expect(await via()).toBe('vote');
     const spent = await show({ commandId });
     expect([spent.status, spent.body.code]).toEqual([409, 'profile.login_spent']);

@@ -55,7 +55,8 @@ export class AuthenticateController {
     const { profileId, kind, passwords } = verdict;
     const actor = { profileId, kind, ...(kind === 'device' ? { deviceIdentifier: profileId } : {}) };
     const seconds = this.settings.tokenTtl;
-    const login = { type: Authenticate.type, profileId, passwords, actor, caller, via: 'password', seconds } as const;
+    const about = { type: Authenticate.type, profileId, passwords, actor, caller } as const;
+    const login = { ...about, via: 'password', seconds, input: {} } as const;
     if (commandId !== undefined) return shown(await this.held.finish(login, commandId, reply));
     if (await this.held.holds(login)) {
       return shown(await this.held.outcome(login, await this.held.submit(login), reply));

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, Commands, type CommandStatus, CommandStatuses, type Submitted } from '@symbolon/command-log';
-import { uuid5 } from '@symbolon/crypto';
+import { PersonalBoxes, uuid5 } from '@symbolon/crypto';
 import { Accepted, closed, commandHeaders, preferredWait, Problem } from '@symbolon/http';
-import { type Actor, Clock, millisOf } from '@symbolon/kernel';
+import { type Actor, Clock, EventStore, millisOf } from '@symbolon/kernel';
 import type { Reason } from '@symbolon/contracts';
 import type { FastifyReply } from 'fastify';
 import { AuthorizationTokens, type IssuedToken } from '../session/authorization-tokens';
@@ -19,6 +19,8 @@ export interface Login {
   readonly via: 'password' | 'qr';
   /** How long the token is to live. */
   readonly seconds: number;
+  /** `ttl` where the caller has chosen it: the vote is about it, too. */
+  readonly input: { readonly ttl?: number };
 }
 
 /** The command answer: the login waits for a vote, or was rejected at once. */
@@ -38,6 +40,8 @@ export class HeldLogins {
     private readonly statuses: CommandStatuses,
     private readonly tokens: AuthorizationTokens,
     private readonly clock: Clock,
+    private readonly store: EventStore,
+    private readonly boxes: PersonalBoxes,
   ) {}
 
   holds({ profileId, actor }: Pick<Login, 'profileId' | 'actor'>): Promise<boolean> {
@@ -45,7 +49,7 @@ export class HeldLogins {
   }
 
   /** Submits the login for judgement. `commandId`: an id that was fixed before. */
-  async submit({ type, profileId, actor, caller }: Login, commandId?: string): Promise<Submitted> {
+  async submit({ type, profileId, actor, caller, input }: Login, commandId?: string): Promise<Submitted> {
     // Nobody is logged in yet: the status can be read without a token, whatever else the call carried.
     const anonymous: Caller = {
       actor,
@@ -55,7 +59,7 @@ export class HeldLogins {
       idempotencyKey: null,
       answered: caller.answered,
     };
-    const submission = { type, caller: anonymous, profileId, input: {}, operation } as const;
+    const submission = { type, caller: anonymous, profileId, input, operation } as const;
     return this.commands.submit(commandId === undefined ? submission : { ...submission, commandId });
   }
 
@@ -80,9 +84,20 @@ export class HeldLogins {
     if (!final) return pending(commandId, reply);
     if (final.status === 'rejected') throw new Problem(403, final.reason as Reason);
     if (millisOf(final.updatedAt) + fetchable < this.clock.millis()) throw spent();
-    const issued = await this.issue(login, commandId, final.poolId !== null);
+    const seconds = (await this.ttlOf(commandId, login.profileId)) ?? login.seconds;
+    const issued = await this.issue({ ...login, seconds }, commandId, final.poolId !== null);
     if (!issued) throw spent();
     return issued;
+  }
+
+  /** What was asked for when the vote was called: the call that fetches the token cannot ask for more. */
+  private async ttlOf(commandId: string, profileId: string): Promise<number | null> {
+    for await (const event of this.store.read(`command-${commandId}`)) {
+      if (event.type !== 'command.accepted') continue;
+      const input = (await this.boxes.open(event, profileId))?.['input'] as Login['input'] | undefined;
+      return input?.ttl ?? null;
+    }
+    return null;
   }
 
   /** How the command ended, if it does within so many seconds. */

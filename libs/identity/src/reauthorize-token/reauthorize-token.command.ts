@@ -3,6 +3,8 @@ import { type CommandMessage, CommandType, type Context } from '@symbolon/comman
 /** `prolong` is null where a QR token was shown: then the login itself is judged. */
 export interface ReauthorizeInput {
   readonly prolong: { readonly tokenId: string; readonly ttl: number } | null;
+  /** Seconds that the token of such a login is to live. */
+  readonly ttl?: number;
 }
 
 @CommandType('profile/reauthorize-authorization-token')

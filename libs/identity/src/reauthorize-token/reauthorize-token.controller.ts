@@ -117,7 +117,8 @@ export class ReauthorizeTokenController {
     const actor = { profileId, kind: 'user' } as const;
     const passwords = await this.qr.stands(state);
     if (passwords === null) throw unauthorized();
-    const login: Login = { type: Reauthorize.type, profileId, passwords, actor, caller, via: 'qr', seconds };
+    const input: ReauthorizeInput = { prolong: null, ttl: seconds };
+    const login: Login = { type: Reauthorize.type, profileId, passwords, actor, caller, via: 'qr', seconds, input };
     if (commandId !== undefined) {
       if (state.commandId !== commandId) throw new Problem(409, 'profile.login_spent');
       return this.held.finish(login, commandId, reply);
