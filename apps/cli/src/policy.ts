@@ -21,7 +21,8 @@ export async function templates(context: Context): Promise<void> {
 
 export interface AddOptions {
   readonly name?: string;
-  readonly event: readonly string[];
+  /** Default: every operation of the template. */
+  readonly event?: readonly string[];
   readonly set?: readonly string[];
   readonly votes?: string;
   readonly activate?: boolean;
@@ -30,14 +31,16 @@ export interface AddOptions {
 /** Registers a policy and, where that is asked for, activates it. */
 export async function add(context: Context, template: string, options: AddOptions): Promise<void> {
   const { name, event, votes, activate = false } = options;
-  const fields = {
-    policyTemplateId: template,
-    applyingEventIds: event,
-    name,
-    configuration: configurationOf(options.set ?? []),
-    votingConfigurationId: votes,
-  };
+  const configuration = configurationOf(options.set ?? []);
   const body = await context.session(waiting, async ({ policies }) => {
+    const fields = {
+      policyTemplateId: template,
+      // Of a template that does not exist the server says so.
+      applyingEventIds: event ?? Object.keys((await policies.templates())[template]?.events ?? { [template]: null }),
+      name,
+      configuration,
+      votingConfigurationId: votes,
+    };
     const registered = await policies.register(fields, context.patience);
     if (activate) await policies.activate(registered.body.name, context.patience);
     return registered.body;

@@ -244,7 +244,7 @@ async function parse(argv: readonly string[], terminal: Terminal, signal: AbortS
   const policies = program.command('policy').description('operations that wait for a vote');
   add(policies, 'templates', 'show what policies can be made of', policy.templates);
   add(policies, 'add <template>', 'register a policy', policy.add)
-    .requiredOption('--event <id...>', 'the operations it is about')
+    .option('--event <id...>', 'the operations it is about; default: every one of the template')
     .option('--name <name>', 'how you call it')
     .option('--set <key=value...>', 'hold only what meets this, as context=invoices/*')
     .option('--votes <configuration>', 'the voting configuration to use')

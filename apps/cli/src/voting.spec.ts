@@ -139,6 +139,14 @@ describe('policies', () => {
     expect((await symbolon('policy', 'add', 'data_access', '--event', 'x', '--set', 'context')).exit).toBe(2);
   });
 
+  test('are about every operation of their template where none is named', async () => {
+    const events = { 'profile.authenticate': {}, 'oauth.authorize': {} };
+    server.script['GET /policy/list-policy-templates'] = () => [200, { authentication: { events } }];
+    server.script['POST /policy/register'] = () => succeeded({ id: poolId, name: 'all' });
+    expect((await symbolon('policy', 'add', 'authentication', '--name', 'all')).exit).toBe(0);
+    expect(server.calls('POST /policy/register')).toMatchObject([{ applyingEventIds: Object.keys(events) }]);
+  });
+
   test('are deleted under their name', async () => {
     server.script['POST /policy/delete'] = () => rejected('policy.active');
     expect((await symbolon('policy', 'delete', 'four eyes')).exit).toBe(5);
