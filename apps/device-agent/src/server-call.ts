@@ -7,6 +7,8 @@ export interface Answer {
 /** Answers are measured before they are parsed. */
 const maximumAnswer = 64 * 1024;
 const patience = 30_000;
+/** What ballots show of a device that signs in. */
+const userAgent = `symbolon device agent (${process.platform})`;
 
 /** The server could not be reached or asked to come again later (429, 5xx). */
 export class NotNow extends Error {
@@ -21,7 +23,7 @@ export async function callServer(
   url: string,
   { token, body, wait, signal }: { token?: string; body?: object; wait?: boolean; signal: AbortSignal },
 ): Promise<Answer> {
-  const headers = new Headers({ accept: 'application/json' });
+  const headers = new Headers({ accept: 'application/json', 'user-agent': userAgent });
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
   if (wait) headers.set('prefer', 'wait=20');
   if (body !== undefined) headers.set('content-type', 'application/json');

@@ -367,6 +367,14 @@ test('lines that go by leave the question that waits below them', () => {
   ]);
 });
 
+test('the picture of a ballot calls a device by its identifier once', () => {
+  const made = ballot();
+  const requester = { profileId: server.deviceIdentifier, username: server.deviceIdentifier };
+  expect(picture({ ...made, context: { ...made.context, requester } })).toContain(
+    `Who:       device ${server.deviceIdentifier}\n`,
+  );
+});
+
 test('the picture of a ballot cannot move the terminal', () => {
   const made = ballot({ content: { question: 'Allow \u001b[2J\u202eeverything?\r\nDone' } });
   const shown = picture(made);

@@ -5,7 +5,7 @@ export function picture(ballot: Ballot, zone?: string): string {
   const { context, question, title, attempt, maxAttempts, expiresAt } = ballot;
   const { requester, application, device } = context;
   const rows: Array<[string, string | null]> = [
-    ['Who', requester ? `${requester.username} (${requester.profileId})` : null],
+    ['Who', requester && whoIs(requester)],
     ['Through', application ? `${application.name} (application ${application.applicationId})` : null],
     ['From', context.ip],
     ['With', context.userAgent],
@@ -20,6 +20,11 @@ export function picture(ballot: Ballot, zone?: string): string {
   ];
   const lines = rows.flatMap(([name, value]) => (value ? [`  ${`${name}:`.padEnd(10)} ${printable(value)}`] : []));
   return [printable(title), `  ${printable(question)}`, ...lines].join('\n');
+}
+
+/** Of a device the username is its identifier. */
+function whoIs({ username, profileId }: NonNullable<Ballot['context']['requester']>): string {
+  return username === profileId ? `device ${profileId}` : `${username} (${profileId})`;
 }
 
 /** What comes from elsewhere must not move the cursor, colour the terminal or turn the direction of text. */
