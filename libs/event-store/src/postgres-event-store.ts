@@ -15,7 +15,7 @@ import {
   Unavailable,
 } from '@symbolon/kernel';
 import { Pool, type PoolConfig, type QueryConfig, type QueryResultRow } from 'pg';
-import { EventStoreSchema1700000100000, GuardedAppend1700000110000 } from './event-store.migration';
+import { EventStoreSchema1700000100000 } from './event-store.migration';
 import { GroupCommit, type Request } from './group-commit';
 import { verifyLog } from './log-moved';
 import { hasReached, partsOf, type Place } from './place';
@@ -37,7 +37,7 @@ export interface PostgresEventStoreOptions {
  * `symbolon-log`, are opened when needed and closed by `close()`. Cursors are `"<xid>:<position>"`.
  */
 export class PostgresEventStore extends EventStore {
-  static readonly migrations = [EventStoreSchema1700000100000, GuardedAppend1700000110000];
+  static readonly migrations = [EventStoreSchema1700000100000];
 
   private readonly writers: Pool;
   private readonly readers: Pool;
