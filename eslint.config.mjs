@@ -166,6 +166,11 @@ export default tseslint.config(
     },
   },
   {
+    // What is measured is measured against devices that do as they are told.
+    files: ['tools/bench/**/*.ts'],
+    rules: { 'no-restricted-imports': restrict(adaptersOnlyInModules, cryptographyHasOneHome) },
+  },
+  {
     files: tests,
     rules: {
       'no-restricted-imports': 'off',

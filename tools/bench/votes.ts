@@ -1,5 +1,3 @@
-// A device that does what it is told is what the measurement needs.
-// eslint-disable-next-line no-restricted-imports
 import { TestDevice, type TestServer } from '@symbolon/testing';
 import { median } from './figures';
 import { cpuOf, cpuOfFamily } from './processes';
