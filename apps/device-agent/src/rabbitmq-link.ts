@@ -1,17 +1,15 @@
 import { type ChannelModel, type ConfirmChannel, connect, type ConsumeMessage } from 'amqplib';
-import { Backoff } from './backoff';
+import { CarrierLink, parseMessage, type Reconnect } from './carrier-link';
 import { type Envelope, longestEnvelope } from './envelope';
-import { exits, Halt } from './halt';
 import type { BrokerConfiguration } from './home';
-import type { Link, Receive } from './link';
+import type { Receive } from './link';
 import type { Log } from './log';
 
 export interface RabbitMqLinkOptions {
   readonly deviceIdentifier: string;
   readonly broker: BrokerConfiguration;
   readonly log: Log;
-  /** Milliseconds before the first try to connect again, doubling to `most`. */
-  readonly reconnect: { readonly first: number; readonly most: number };
+  readonly reconnect: Reconnect;
   /** Milliseconds after which a message that nobody took is sent again, and one that was not done is taken again. */
   readonly resendAfter: number;
 }
@@ -44,31 +42,18 @@ const farewellMillis = 2000;
 const tlsPort = 5671;
 
 /** The RabbitMQ carrier (contract, section 16.7). */
-export class RabbitMqLink implements Link {
-  readonly ready: Promise<void>;
-  readonly halted: Promise<never>;
-
+export class RabbitMqLink extends CarrierLink {
   private readonly outgoing = new Map<string, Outgoing>();
   /** Deliveries under way, by the id of their envelope: a repeated message may lie in the queue several times. */
   private readonly incoming = new Map<string, Set<Incoming>>();
   private readonly deliveries = new Map<string, number>();
   private readonly returned = new Set<string>();
-  private readonly waiting: (() => void)[] = [];
-  private readonly backoff: Backoff;
   private readonly timers = new Set<NodeJS.Timeout>();
   private connection: ChannelModel | null = null;
   private channel: ConfirmChannel | null = null;
-  private receive: Receive = () => Promise.resolve();
-  private closed = false;
-  private refusals = 0;
-  private becomeReady: () => void = () => undefined;
-  private halt: (reason: Halt) => void = () => undefined;
 
   constructor(private readonly options: RabbitMqLinkOptions) {
-    this.backoff = new Backoff(options.reconnect.first, options.reconnect.most);
-    this.ready = new Promise((resolve) => (this.becomeReady = resolve));
-    this.halted = new Promise((_, reject) => (this.halt = reject));
-    this.halted.catch(() => undefined);
+    super(options.reconnect);
   }
 
   open(receive: Receive): void {
@@ -162,18 +147,14 @@ export class RabbitMqLink implements Link {
     this.returned.clear();
     if (this.closed) return;
     if (/ACCESS.REFUSED/.test(reason)) this.refusals++;
-    if (this.refusals >= refusalsBeforeHalt) {
-      const sentence =
-        'The broker refuses this device: its credentials were rotated, or it was removed or not approved. Retrieve the device configuration again.';
-      return this.halt(new Halt(exits.refused, sentence));
-    }
+    if (this.refusals >= refusalsBeforeHalt) return this.haltRefused('broker');
     const wait = this.backoff.next();
     this.options.log('disconnected', { reason, again: `${(wait / 1000).toFixed(1)} s` });
     this.later(() => void this.connect(), wait);
   }
 
   private async take(channel: ConfirmChannel, message: ConsumeMessage): Promise<void> {
-    const content = parse(message.content);
+    const content = parseMessage(message.content.toString('utf8'));
     const id = idOf(content);
     const incoming: Incoming = { channel, message, answered: false };
     if (id !== null) this.incoming.set(id, (this.incoming.get(id) ?? new Set()).add(incoming));
@@ -263,14 +244,6 @@ export class RabbitMqLink implements Link {
       act();
     }, millis);
     this.timers.add(timer);
-  }
-}
-
-function parse(content: Buffer): unknown {
-  try {
-    return JSON.parse(content.toString('utf8'));
-  } catch {
-    return undefined;
   }
 }
 

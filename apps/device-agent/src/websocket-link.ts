@@ -1,8 +1,8 @@
 import { WebSocket } from 'ws';
-import { Backoff } from './backoff';
+import { CarrierLink, parseMessage, type Reconnect } from './carrier-link';
 import { type Envelope, longestEnvelope } from './envelope';
 import { exits, Halt } from './halt';
-import type { Link, Receive } from './link';
+import type { Receive } from './link';
 import type { Log } from './log';
 
 export interface WebSocketLinkOptions {
@@ -10,8 +10,7 @@ export interface WebSocketLinkOptions {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly log: Log;
-  /** Milliseconds before the first try to connect again, doubling to `most`. */
-  readonly reconnect: { readonly first: number; readonly most: number };
+  readonly reconnect: Reconnect;
   /** Milliseconds after which a message without ack is sent again (contract: 30,000). */
   readonly resendAfter: number;
   /** Milliseconds without any frame after which the connection counts as dead; asked for a sign of life after half of it. */
@@ -41,30 +40,17 @@ const overrun = 1008;
 const refusalsBeforeHalt = 3;
 
 /** The WebSocket carrier (contract, section 16.6). */
-export class WebSocketLink implements Link {
-  readonly ready: Promise<void>;
-  readonly halted: Promise<never>;
-
+export class WebSocketLink extends CarrierLink {
   private readonly outgoing = new Map<string, Outgoing>();
-  private readonly waiting: (() => void)[] = [];
   private readonly heldAcks = new Set<string>();
-  private readonly backoff: Backoff;
   private socket: WebSocket | null = null;
   private heartbeat: NodeJS.Timeout | undefined;
   private reconnection: NodeJS.Timeout | undefined;
-  private receive: Receive = () => Promise.resolve();
-  private closed = false;
-  private refusals = 0;
   private underWay = 0;
   private heardAt = 0;
-  private becomeReady: () => void = () => undefined;
-  private halt: (reason: Halt) => void = () => undefined;
 
   constructor(private readonly options: WebSocketLinkOptions) {
-    this.backoff = new Backoff(options.reconnect.first, options.reconnect.most);
-    this.ready = new Promise((resolve) => (this.becomeReady = resolve));
-    this.halted = new Promise((_, reject) => (this.halt = reject));
-    this.halted.catch(() => undefined);
+    super(options.reconnect);
   }
 
   open(receive: Receive): void {
@@ -152,11 +138,7 @@ export class WebSocketLink implements Link {
   private disconnected(code: number, reason: string, retryAfter: number): void {
     this.socket = null;
     if (this.closed) return;
-    if (code === 4401 || this.refusals >= refusalsBeforeHalt) {
-      const sentence =
-        'The server refuses this device: its credentials were rotated, or it was removed or not approved. Retrieve the device configuration again.';
-      return this.halt(new Halt(exits.refused, sentence));
-    }
+    if (code === 4401 || this.refusals >= refusalsBeforeHalt) return this.haltRefused('server');
     if (code === 4409) {
       return this.halt(
         new Halt(
@@ -173,7 +155,7 @@ export class WebSocketLink implements Link {
   private take(socket: WebSocket, text: string | null): void {
     this.heardAt = Date.now();
     this.backoff.reset();
-    const message = text === null ? undefined : parse(text);
+    const message = text === null ? undefined : parseMessage(text);
     if (isAck(message)) {
       if (this.outgoing.delete(message.ack)) this.pump();
       return;
@@ -239,14 +221,6 @@ export class WebSocketLink implements Link {
       socket.send(message.text);
     }
     this.pump();
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 
