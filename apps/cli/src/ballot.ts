@@ -2,9 +2,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { exits } from '@symbolon/contracts';
 import type { Context } from './context';
 import { homeDirectory } from './credentials';
-import { CliError, exits } from './failure';
+import { CliError } from './failure';
 import { table } from './terminal';
 
 export interface BallotOptions {

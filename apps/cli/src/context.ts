@@ -1,8 +1,9 @@
 import { pipeline } from 'node:stream';
+import { exits } from '@symbolon/contracts';
 import { type BodyCipher, type CipherChoice, connect, type Session } from '@symbolon/sdk';
 import { WebSocket } from 'ws';
 import { Credentials, type SignedIn } from './credentials';
-import { CliError, exits } from './failure';
+import { CliError } from './failure';
 import type { Terminal } from './terminal';
 
 export const defaultUrl = 'http://127.0.0.1:8009';

@@ -2,8 +2,9 @@ import { chmod, mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { exits } from '@symbolon/contracts';
 import { ProfileKeys } from '@symbolon/sdk';
-import { CliError, exits } from './failure';
+import { CliError } from './failure';
 
 /** Who is signed in at a server. `pin`: fingerprint of the server's key as it was first seen. */
 export interface SignedIn {

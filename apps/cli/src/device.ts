@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { exits } from '@symbolon/contracts';
 import { type DeviceItem, Refused, type Session } from '@symbolon/sdk';
 import type { Context } from './context';
 import { homeDirectory, makePrivateDirectory, writePrivately } from './credentials';
-import { CliError, exits } from './failure';
+import { CliError } from './failure';
 import { table } from './terminal';
 
 export interface AddOptions {

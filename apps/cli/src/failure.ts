@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { exits } from '@symbolon/contracts';
 import {
   KeyFormError,
   KeysMissing,
@@ -10,31 +10,25 @@ import {
   TimedOut,
   Unreachable,
 } from '@symbolon/sdk';
+import { CommanderError } from 'commander';
 
-/** Exit codes, by kind of refusal; `symbolon --help` prints them. */
-export const exits = {
-  ok: 0,
-  unexpected: 1,
-  usage: 2,
-  forbidden: 3,
-  missing: 4,
-  refused: 5,
-  unavailable: 6,
-  untrusted: 7,
-  interrupted: 130,
-} as const;
+const meanings: Record<keyof typeof exits, string> = {
+  ok: 'done',
+  unexpected: 'unexpected fault, here or at the server',
+  usage: 'wrong usage, or input that the server finds invalid',
+  forbidden: 'not signed in, or not allowed',
+  missing: 'no such token, device, command or file',
+  refused: 'refused: what is there does not allow it',
+  unavailable: 'not available now: no connection, a limit, no answer in time',
+  untrusted: 'not to be trusted: data that cannot be opened, an older version, another server key',
+  interrupted: 'interrupted',
+};
 
 export const exitHelp = `
 Exit codes:
-  0  done
-  1  unexpected fault, here or at the server
-  2  wrong usage, or input that the server finds invalid
-  3  not signed in, or not allowed
-  4  no such token, device, command or file
-  5  refused: what is there does not allow it
-  6  not available now: no connection, a limit, no answer in time
-  7  not to be trusted: data that cannot be opened, an older version, another server key
-  130  interrupted`;
+${Object.entries(exits)
+  .map(([name, code]) => `  ${code}  ${meanings[name as keyof typeof exits]}`)
+  .join('\n')}`;
 
 /** Something the caller has to mend; the message is a sentence that says how. */
 export class CliError extends Error {

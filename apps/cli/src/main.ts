@@ -1,5 +1,5 @@
+import { exits } from '@symbolon/contracts';
 import { run } from './program';
-import { exits } from './failure';
 
 const interrupt = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { exits } from '@symbolon/contracts';
 import { connect, ProfileKeys, Refused, registerProfile, serverKey, type Session } from '@symbolon/sdk';
 import { type Context, userAgent } from './context';
 import { type SignedIn, writePrivately } from './credentials';
-import { CliError, exits } from './failure';
+import { CliError } from './failure';
 
 export interface LoginOptions {
   readonly username: string;

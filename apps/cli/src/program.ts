@@ -1,9 +1,10 @@
+import { exits } from '@symbolon/contracts';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import * as ballot from './ballot';
 import { Context, defaultUrl } from './context';
 import * as data from './data';
 import * as device from './device';
-import { exitHelp, exits, failureOf } from './failure';
+import { exitHelp, failureOf } from './failure';
 import * as policy from './policy';
 import * as profile from './profile';
 import {

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { exits } from '@symbolon/contracts';
 import type { Context } from './context';
 import { homeDirectory } from './credentials';
 import { enableIn } from './device';
-import { CliError, exits, failureOf } from './failure';
+import { CliError, failureOf } from './failure';
 import type { Surroundings } from './terminal';
 
 /** The other programs lie beside this one. */

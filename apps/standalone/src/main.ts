@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { exits } from '@symbolon/contracts';
 import { PostgresCannotStart, startEmbeddedPostgres } from '@symbolon/embedded-postgres';
 import { LogMoved } from '@symbolon/event-store';
 import { type Served, serve } from '@symbolon/gateway';
@@ -8,7 +9,7 @@ import { AgentError, AgentProcess } from './agent-process';
 import { type Arguments, readArguments, usage, UsageError } from './arguments';
 import { contexts } from './contexts';
 import { DataDirectory, DataDirectoryError } from './data-directory';
-import { operate, operateExits } from './operate';
+import { operate } from './operate';
 import { Running } from './running';
 import { Tour, TourFailed } from './tour';
 
@@ -122,7 +123,7 @@ const operating = process.argv[2] === 'operate';
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    void running.stop().then(() => process.exit(operating ? operateExits.interrupted : 0));
+    void running.stop().then(() => process.exit(operating ? exits.interrupted : 0));
   });
 }
 

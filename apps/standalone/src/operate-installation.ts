@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { exits } from '@symbolon/contracts';
 import { FileKeyRing, type KeyRing, KeyStore } from '@symbolon/crypto';
 import { DeadLetters } from '@symbolon/device-link';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from '@symbolon/embedded-postgres';
@@ -9,19 +10,6 @@ import type { Settings } from '@symbolon/settings';
 import { Pool } from 'pg';
 import { DataDirectory, DataDirectoryInUse } from './data-directory';
 import type { Running } from './running';
-
-/** The command line's exit codes (`symbolon --help`). */
-export const operateExits = {
-  ok: 0,
-  unexpected: 1,
-  usage: 2,
-  forbidden: 3,
-  missing: 4,
-  refused: 5,
-  unavailable: 6,
-  untrusted: 7,
-  interrupted: 130,
-} as const;
 
 /** A verb cannot do what it was asked; the message is a sentence that says what to do. */
 export class OperateError extends Error {
@@ -83,7 +71,7 @@ export class OperateInstallation {
       throw new OperateError(
         `${resolve(options.path)} belongs to the user with the number ${uid}: run this as that user.`,
         'forbidden',
-        operateExits.forbidden,
+        exits.forbidden,
       );
     }
     const ring = await FileKeyRing.open(options);
@@ -105,9 +93,9 @@ export class OperateInstallation {
       const { message } = error as Error;
       if (/ACCESS.REFUSED|NOT.ALLOWED/.test(message)) {
         const sentence = 'RabbitMQ does not take the login of SYMBOLON_RABBITMQ_URL, or has not its vhost.';
-        throw new OperateError(sentence, 'forbidden', operateExits.forbidden);
+        throw new OperateError(sentence, 'forbidden', exits.forbidden);
       }
-      throw new OperateError('RabbitMQ cannot be reached: is it running?', 'unavailable', operateExits.unavailable);
+      throw new OperateError('RabbitMQ cannot be reached: is it running?', 'unavailable', exits.unavailable);
     });
     this.running.add(() => letters.close());
     return letters;
@@ -172,11 +160,11 @@ export class OperateInstallation {
 }
 
 export function missing(message: string): OperateError {
-  return new OperateError(message, 'missing', operateExits.missing);
+  return new OperateError(message, 'missing', exits.missing);
 }
 
 export function refused(message: string, key: string): OperateError {
-  return new OperateError(message, key, operateExits.refused);
+  return new OperateError(message, key, exits.refused);
 }
 
 function serverRuns(what: string): OperateError {

@@ -1,8 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { exits } from '@symbolon/contracts';
 import { PostgresEventStore } from '@symbolon/event-store';
 import { isKey, parsePollRecord, type PollRecord, readPollRecord, type Recount, recount } from '@symbolon/voting';
 import { UsageError } from './arguments';
-import { missing, OperateError, operateExits, type OperateInstallation, refused } from './operate-installation';
+import { missing, OperateError, type OperateInstallation, refused } from './operate-installation';
 import type { Told, VerbOptions } from './operate-verbs';
 
 /** Writes what the log has of a poll, with the public keys that check it, for who counts elsewhere. */
@@ -40,7 +41,7 @@ export async function verifyPoll(at: OperateInstallation, poolId: string, option
 class PollDistrusted extends OperateError {
   constructor({ poolId, faults }: Recount) {
     const text = [`The count of the poll ${poolId} does not bear checking.`, ...faults.map((fault) => `  ${fault}`)];
-    super(text.join('\n'), 'poll_distrusted', operateExits.untrusted);
+    super(text.join('\n'), 'poll_distrusted', exits.untrusted);
   }
 }
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { exits } from '@symbolon/contracts';
 import { KeyRingError, SealError } from '@symbolon/crypto';
 import { PostgresCannotStart } from '@symbolon/embedded-postgres';
 import { LogMoved } from '@symbolon/event-store';
@@ -6,11 +7,9 @@ import { isOutage, Unavailable } from '@symbolon/kernel';
 import { Settings, SettingsError } from '@symbolon/settings';
 import { UsageError } from './arguments';
 import { DataDirectoryError, DataDirectoryInUse } from './data-directory';
-import { OperateError, operateExits, OperateInstallation } from './operate-installation';
+import { OperateError, OperateInstallation } from './operate-installation';
 import { type Told, type VerbOptions, verbs } from './operate-verbs';
 import type { Running } from './running';
-
-export { operateExits } from './operate-installation';
 
 const usage = `symbolon VERB [--data-dir DIR] [--json]
 
@@ -40,14 +39,14 @@ export async function operate(argv: readonly string[], running: Running): Promis
     if (said !== '') process.stdout.write(`${said}\n`);
   };
   // The reader has gone: there is nobody to tell.
-  process.stdout.on('error', () => void running.stop().then(() => process.exit(operateExits.ok)));
+  process.stdout.on('error', () => void running.stop().then(() => process.exit(exits.ok)));
   try {
     const told = await run(argv, running, ({ document, text }) => say(document, text, 0));
     if (told && !running.isStopping) say(told.document, told.text);
-    return operateExits.ok;
+    return exits.ok;
   } catch (error) {
     // Cut short by a signal, whose handler knows what to answer.
-    if (running.isStopping) return operateExits.interrupted;
+    if (running.isStopping) return exits.interrupted;
     const { key, message, exit } = failureOf(error);
     if (json) say({ error: { key, message, exit } }, '');
     else process.stderr.write(`${message}\n`);
@@ -126,28 +125,28 @@ function parse(argv: readonly string[]) {
 function failureOf(error: unknown): { key: string; message: string; exit: number } {
   const failed = (key: string, exit: number, message = (error as Error).message) => ({ key, message, exit });
   if (error instanceof OperateError) return failed(error.key, error.exit);
-  if (error instanceof UsageError || error instanceof SettingsError) return failed('usage', operateExits.usage);
-  if (error instanceof DataDirectoryInUse) return failed('data_directory_in_use', operateExits.unavailable);
-  if (error instanceof DataDirectoryError) return failed('data_directory', operateExits.refused);
-  if (error instanceof PostgresCannotStart) return failed('postgres', operateExits.unavailable);
-  if (error instanceof LogMoved) return failed('log_moved', operateExits.refused);
-  if (error instanceof KeyRingError) return failed('key_ring', operateExits.untrusted, upperFirst(`${error.message}.`));
+  if (error instanceof UsageError || error instanceof SettingsError) return failed('usage', exits.usage);
+  if (error instanceof DataDirectoryInUse) return failed('data_directory_in_use', exits.unavailable);
+  if (error instanceof DataDirectoryError) return failed('data_directory', exits.refused);
+  if (error instanceof PostgresCannotStart) return failed('postgres', exits.unavailable);
+  if (error instanceof LogMoved) return failed('log_moved', exits.refused);
+  if (error instanceof KeyRingError) return failed('key_ring', exits.untrusted, upperFirst(`${error.message}.`));
   if (error instanceof SealError) {
     const message = 'A wrapped key cannot be opened: the key ring is not the one that the database was written with.';
-    return failed('seal', operateExits.untrusted, message);
+    return failed('seal', exits.untrusted, message);
   }
   if (error instanceof Unavailable || isOutage(error)) {
-    return failed('unavailable', operateExits.unavailable, 'The database cannot be reached: is it running?');
+    return failed('unavailable', exits.unavailable, 'The database cannot be reached: is it running?');
   }
   const { code } = error as { code?: unknown };
   if (code === '42P01' || code === '3F000') {
     const message = 'There is no Symbolon in this database: start the server on it once.';
-    return failed('missing', operateExits.missing, message);
+    return failed('missing', exits.missing, message);
   }
   if (code === '28P01' || code === '28000') {
-    return failed('forbidden', operateExits.forbidden, 'The database does not take the login of DATABASE_URL.');
+    return failed('forbidden', exits.forbidden, 'The database does not take the login of DATABASE_URL.');
   }
-  return failed('unexpected', operateExits.unexpected, error instanceof Error ? error.message : String(error));
+  return failed('unexpected', exits.unexpected, error instanceof Error ? error.message : String(error));
 }
 
 function upperFirst(text: string): string {

@@ -5,6 +5,7 @@ export type * from './events/identity';
 export type * from './events/policy';
 export type * from './events/token-vault';
 export type * from './events/voting';
+export * from './exits';
 export * from './policy-catalogue';
 export * from './policy-rules';
 export * from './reasons';
