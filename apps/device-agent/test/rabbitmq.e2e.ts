@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { randomBytes, uuid7 } from '@symbolon/crypto';
-import { TestBroker, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestBroker, type TestProfile, TestServer, until } from '@symbolon/testing';
 import { connect } from 'amqplib';
 import { type AgentOptions, type RunningAgent, runAgent } from '../src/agent';
 import { exits } from '../src/halt';
@@ -25,7 +25,7 @@ let events: { event: string; [field: string]: unknown }[] = [];
 beforeAll(async () => {
   broker = await TestBroker.start();
   server = await TestServer.start({ environment: broker.environment });
-  await eventually(async () => (await server.get('/health')).status === 200);
+  await until(async () => (await server.get('/health')).status === 200, 'the server to be healthy');
 }, 90_000);
 
 afterAll(async () => {
@@ -44,10 +44,6 @@ afterEach(async () => {
   agent = null;
   await rm(dir, { recursive: true, force: true });
 });
-
-async function eventually(holds: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await holds())) await after(50);
-}
 
 /** A directory with everything that an approved device needs. */
 async function newHome(): Promise<string> {
@@ -124,8 +120,8 @@ test.each([
   expect(await fetched(token)).toEqual(data);
   expect(await listed()).toMatchObject({ online: true, tokensHeld: 1 });
   await server.done('/data-token/delete-data', { token }, ada.token);
-  await eventually(() => held() === 0);
-  await eventually(async () => (await depth(`device.${await deviceOf()}`)) === 0);
+  await until(() => held() === 0, 'the device to hold nothing');
+  await until(async () => (await depth(`device.${await deviceOf()}`)) === 0, 'an empty queue');
 });
 
 test('what was ordered while the agent was away is done when it comes, once', async () => {
@@ -134,7 +130,7 @@ test('what was ordered while the agent was away is done when it comes, once', as
   const { token } = await reserve();
   const json = { temporaryTokenSpace: token, data: randomBytes(100).toString('base64') };
   const { body } = await server.post('/data-token/exchange-data-for-token', { json, token: ada.token });
-  await eventually(async () => (await depth(`device.${await deviceOf()}`)) > 0);
+  await until(async () => (await depth(`device.${await deviceOf()}`)) > 0, 'a message in the queue');
   await start();
   const ended = await server.get(`/request-status/${body.commandId}`, { token: ada.token, wait: 30 });
   expect(ended.body.status).toBe('succeeded');
@@ -213,7 +209,7 @@ test('a message that is never done becomes a dead letter after twenty deliveries
   const connection = await connect(`${broker.url}/symbolon`);
   const channel = await connection.createConfirmChannel();
   channel.sendToQueue(`device.${deviceIdentifier}`, Buffer.from(JSON.stringify(envelope)), { messageId: id });
-  await eventually(async () => (await depth('symbolon.dead-letters')) === before + 1);
+  await until(async () => (await depth('symbolon.dead-letters')) === before + 1, 'a dead letter');
   await connection.close();
   expect(events.filter(({ event }) => event === 'signing-keys-unreachable')).toHaveLength(20);
   expect(events.find(({ event }) => event === 'given-up')).toMatchObject({ id, deliveries: 20 });
@@ -238,7 +234,7 @@ test('an agent that is killed over and over loses nothing and stores nothing twi
   );
   for (let round = 1; round <= 4; round++) {
     const target = stored.size + 5;
-    await eventually(() => stored.size >= target);
+    await until(() => stored.size >= target, 'enough stored tokens');
     await running.end('SIGKILL');
     running = program();
   }
@@ -312,7 +308,7 @@ test('RabbitMQ is stopped under load: work is refused meanwhile, and nothing is 
   const progress = async (writes: number) => {
     const [target, reads] = [stored.size + writes, seen.read + 5];
     await Promise.race([
-      eventually(() => stored.size >= target && seen.read >= reads),
+      until(() => stored.size >= target && seen.read >= reads, 'enough writes and reads'),
       failed.then((error) => {
         if (error) throw error;
       }),
@@ -321,7 +317,7 @@ test('RabbitMQ is stopped under load: work is refused meanwhile, and nothing is 
   await progress(20);
   await broker.halt();
   const halted = Date.now();
-  await eventually(() => seen.refused >= 10);
+  await until(() => seen.refused >= 10, 'refused calls');
   await after(Math.max(0, outageSeconds * 1000 - (Date.now() - halted)));
   const before = stored.size;
   await broker.begin();
@@ -346,8 +342,8 @@ test('RabbitMQ is stopped under load: work is refused meanwhile, and nothing is 
   expect(acknowledged.rows.filter(({ times }) => times !== 1)).toEqual([]);
   expect((await listed()).tokensHeld).toBe(acknowledged.rows.length);
   expect(acknowledged.rows.length).toBeGreaterThanOrEqual(stored.size);
-  await eventually(() => held() === acknowledged.rows.length);
-  await eventually(async () => (await depth(`device.${await deviceOf()}`)) === 0);
+  await until(() => held() === acknowledged.rows.length, 'all that was acknowledged at the device');
+  await until(async () => (await depth(`device.${await deviceOf()}`)) === 0, 'an empty queue');
   if (outageSeconds < 25) expect(seen.rejected).toBe(0);
   process.stderr.write(
     `RabbitMQ was away for ${outageSeconds} s: ${accepted.length} commands accepted, ${seen.refused} calls refused, ${seen.rejected} rejected, ${stored.size} tokens stored, ${seen.read} read\n`,

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { Pool } from 'pg';
-import { type FreshDatabase, freshDatabase } from '@symbolon/testing';
-import { AgentRun, buildPrograms, ServerProcess, temporaryFolder, until } from './server-process';
+import { type FreshDatabase, freshDatabase, until } from '@symbolon/testing';
+import { AgentRun, buildPrograms, ServerProcess, temporaryFolder } from './server-process';
 
 jest.setTimeout(180_000);
 
@@ -42,12 +42,16 @@ async function store(
     const reserve = await server.call('POST', '/data-token/reserve-token-space', { context, ttl: 30 }, token);
     if (reserve.status !== 202) return known;
     known.reserve = reserve.body.commandId;
-    await until(async () => {
-      const { body } = await server.call('GET', `/request-status/${known.reserve}`, undefined, token, {
-        prefer: 'wait=5',
-      });
-      return body.status === 'succeeded';
-    }, 20);
+    await until(
+      async () => {
+        const { body } = await server.call('GET', `/request-status/${known.reserve}`, undefined, token, {
+          prefer: 'wait=5',
+        });
+        return body.status === 'succeeded';
+      },
+      'the reservation to succeed',
+      { seconds: 20 },
+    );
     const space = await server.call(
       'GET',
       `/data-token/retrieve-temporary-data-token/${known.reserve}`,
@@ -71,12 +75,16 @@ async function store(
 }
 
 async function finalStatus(commandId: string): Promise<any> {
-  return until(async () => {
-    const { status, body } = await server.call('GET', `/request-status/${commandId}`, undefined, token, {
-      prefer: 'wait=10',
-    });
-    return status === 200 ? body : null;
-  }, 90);
+  return until(
+    async () => {
+      const { status, body } = await server.call('GET', `/request-status/${commandId}`, undefined, token, {
+        prefer: 'wait=10',
+      });
+      return status === 200 ? body : null;
+    },
+    'the command to end',
+    { seconds: 90 },
+  );
 }
 
 async function fetched(dataToken: string): Promise<Buffer> {
@@ -150,7 +158,7 @@ test('the database is away for a while: 503 with Retry-After, nothing recorded, 
   const refused = await until(async () => {
     const answer = await server.call('POST', '/data-token/reserve-token-space', { context: 'away' }, token);
     return answer.status === 503 ? answer : null;
-  });
+  }, 'the server to refuse commands');
   expect(refused.body.code).toBe('dependency_unavailable');
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
   const health = await server.call('GET', '/health');
@@ -158,7 +166,7 @@ test('the database is away for a while: 503 with Retry-After, nothing recorded, 
 
   await admin.query(`alter database ${name} with allow_connections true`);
   await admin.end();
-  await until(async () => (await server.call('GET', '/health')).status === 200);
+  await until(async () => (await server.call('GET', '/health')).status === 200, 'the server to be healthy');
   const after = await store('after', randomBytes(100));
   expect((await finalStatus(after.exchange!)).status).toBe('succeeded');
   expect((await fetched(before.token!)).length).toBe(100);

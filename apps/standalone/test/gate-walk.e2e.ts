@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FreshDatabase, freshDatabase } from '@symbolon/testing';
-import { AgentRun, buildPrograms, ServerProcess, temporaryFolder, until } from './server-process';
+import { type FreshDatabase, freshDatabase, until } from '@symbolon/testing';
+import { AgentRun, buildPrograms, ServerProcess, temporaryFolder } from './server-process';
 
 jest.setTimeout(600_000);
 
@@ -92,7 +92,7 @@ async function ended({ commandId }: Gated): Promise<{ status: string; reason: st
   const { body } = await until(async () => {
     const answer = await server.call('GET', `/request-status/${commandId}`, undefined, token);
     return answer.status === 200 ? answer : null;
-  });
+  }, 'the command to end');
   return { status: body.status, reason: body.reason };
 }
 
@@ -133,13 +133,13 @@ async function killedBefore([type, nth]: readonly [string, number], context: str
     const { rows } = await holder.query('select coalesce(max(position), 0) as marker from es.event');
     await holder.query('insert into public.held values ($1, $2, $3)', [type, nth, rows[0].marker]);
     const gated = await submit(context);
-    await until(async () => (await waiting()).length > 0).catch(() => {
+    await until(async () => (await waiting()).length > 0, 'the append to wait').catch(() => {
       throw new Error(`no ${type} number ${nth} came`);
     });
     await server.kill('SIGKILL');
     // The killed server's own append must not be stored after all.
     await holder.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [await waiting()]);
-    await until(async () => (await waiting()).length === 0);
+    await until(async () => (await waiting()).length === 0, 'the append to be undone');
     return gated;
   } finally {
     await holder.query('delete from public.held');

@@ -1,8 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FreshDatabase, freshDatabase } from '@symbolon/testing';
-import { AgentRun, buildPrograms, ServerProcess, temporaryFolder, until } from './server-process';
+import { type FreshDatabase, freshDatabase, until } from '@symbolon/testing';
+import { AgentRun, buildPrograms, ServerProcess, temporaryFolder } from './server-process';
 
 /**
  * Five agents, of which two are killed and one is replaced while data is written and read: what was acknowledged is
@@ -93,10 +93,16 @@ async function read({ token: dataToken, bytes }: Kept): Promise<void> {
 async function finished(path: string, fields: object): Promise<any> {
   const { status, body } = await server.call('POST', path, fields, token, { prefer: 'wait=30' });
   if (status !== 200 && status !== 202) throw new Error(`${path} ended as ${status} ${JSON.stringify(body)}`);
-  const end = await until(async () => {
-    const told = await server.call('GET', `/request-status/${body.commandId}`, undefined, token, { prefer: 'wait=10' });
-    return told.status === 200 && told.body;
-  }, 60 + size);
+  const end = await until(
+    async () => {
+      const told = await server.call('GET', `/request-status/${body.commandId}`, undefined, token, {
+        prefer: 'wait=10',
+      });
+      return told.status === 200 && told.body;
+    },
+    'the command to end',
+    { seconds: 60 + size },
+  );
   if (end.status !== 'succeeded') throw new Error(`${path} ended as ${end.reason}`);
   return end;
 }

@@ -4,9 +4,9 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from '@symbolon/embedded-postgres';
-import { type FreshDatabase, freshDatabase, password } from '@symbolon/testing';
+import { type FreshDatabase, freshDatabase, password, until } from '@symbolon/testing';
 import { Client } from 'pg';
-import { buildPrograms, ServerProcess, temporaryFolder, until } from './server-process';
+import { buildPrograms, ServerProcess, temporaryFolder } from './server-process';
 
 jest.setTimeout(180_000);
 const program = join(__dirname, '../../../dist/apps/cli/main.cjs');
@@ -99,9 +99,12 @@ describe('an installation with a PostgreSQL of its own', () => {
       });
       const seen: Array<{ type: string; stream: string }> = [];
       createInterface({ input: child.stdout! }).on('line', (line) => seen.push(JSON.parse(line)));
-      await until(async () => seen.length === 1);
+      await until(async () => seen.length === 1, 'the first event');
       await server.profile(usernames[1]!);
-      await until(async () => seen.some(({ type }) => type === 'profile.registered'));
+      await until(
+        async () => seen.some(({ type }) => type === 'profile.registered'),
+        'the registration among the events',
+      );
       const ended = once(child, 'exit');
       child.kill('SIGINT');
       expect(await ended).toEqual([130, null]);
@@ -109,7 +112,7 @@ describe('an installation with a PostgreSQL of its own', () => {
     });
 
     test('projection ls says where each follower stands', async () => {
-      await until(allCaughtUp);
+      await until(allCaughtUp, 'every projection to be caught up');
       const all = await projections();
       expect(all.map(({ name }) => name)).toContain('identity.session-list');
       const { stdout } = await symbolon(server.dataDir, 'projection ls');
@@ -124,7 +127,7 @@ describe('an installation with a PostgreSQL of its own', () => {
       await sql('delete from identity.session');
       const { code, stdout } = await symbolon(server.dataDir, 'projection rebuild identity.session-list');
       expect([code, stdout]).toEqual([0, expect.stringContaining('identity.session-list is empty now')]);
-      await until(async () => (await rows()).length === before.length);
+      await until(async () => (await rows()).length === before.length, 'the rows to be there again');
       expect(await rows()).toEqual(before);
 
       const missing = await symbolon(server.dataDir, 'projection rebuild session');
@@ -140,7 +143,7 @@ describe('an installation with a PostgreSQL of its own', () => {
          values ('session-none', 0, gen_random_uuid(), 'profile.token_revoked', 1, 'null', '{}') returning id`,
       );
       const stalled = async () => (await projections()).find(({ name }) => name === 'identity.session-list').stalled;
-      await until(async () => (await stalled())?.event === id);
+      await until(async () => (await stalled())?.event === id, 'the projection to be stalled');
       const { stdout } = await symbolon(server.dataDir, 'projection ls');
       expect(stdout).toContain('`symbolon projection skip identity.session-list` lets it pass');
 
@@ -148,7 +151,7 @@ describe('an installation with a PostgreSQL of its own', () => {
         name: 'identity.session-list',
         skipped: id,
       });
-      await until(allCaughtUp);
+      await until(allCaughtUp, 'every projection to be caught up');
     });
 
     test('key rotate epoch keeps the old key until the backup is confirmed, and the server goes on', async () => {
@@ -233,7 +236,7 @@ describe('an installation with a PostgreSQL of its own', () => {
       expect(after).toMatchObject({ streams: before.streams, sessions: before.sessions });
       await server.profile(usernames[3]!);
       for (const username of usernames) expect(await signIn(server, username)).toBe(200);
-      await until(allCaughtUp);
+      await until(allCaughtUp, 'every projection to be caught up');
     });
   });
 });

@@ -236,14 +236,3 @@ export async function symbolon(
   clearTimeout(late);
   return { code, ...said };
 }
-
-/** Looks again until it holds. */
-export async function until<T>(look: () => Promise<T | null | undefined | false>, seconds = 60): Promise<T> {
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await look().catch(() => null);
-    if (found) return found;
-    if (Date.now() > deadline) throw new Error('it did not come to be in time');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}

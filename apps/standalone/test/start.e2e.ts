@@ -3,7 +3,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { buildPrograms, ServerProcess, until } from './server-process';
+import { until } from '@symbolon/testing';
+import { buildPrograms, ServerProcess } from './server-process';
 
 jest.setTimeout(180_000);
 const run = promisify(execFile);
@@ -40,7 +41,7 @@ describe('the first start on a PostgreSQL of its own', () => {
     const file = join(server.dataDir, '..', `needle-${process.pid}.txt`);
     writeFileSync(file, plaintext);
     await server.start('--tour-file', file);
-    await until(async () => server.output.includes('Symbolon stays up'));
+    await until(async () => server.output.includes('Symbolon stays up'), 'the end of the tour');
   });
 
   afterAll(() => server.stop());
@@ -70,7 +71,7 @@ describe('the first start on a PostgreSQL of its own', () => {
     const [{ token }] = (await cli(server, 'ls')).items;
     await server.kill('SIGKILL');
     await server.start();
-    await until(async () => (await cli(server, 'device', 'list')).items[0].online);
+    await until(async () => (await cli(server, 'device', 'list')).items[0].online, 'the device to be online');
     const back = join(server.dataDir, 'back');
     await cli(server, 'get', token, '-o', back);
     expect(readFileSync(back).equals(plaintext)).toBe(true);
@@ -79,8 +80,11 @@ describe('the first start on a PostgreSQL of its own', () => {
   test('kill -9 of PostgreSQL is mended without hands', async () => {
     const postmaster = Number(readFileSync(postmasterFile(server.dataDir), 'utf8').split('\n')[0]);
     process.kill(postmaster, 'SIGKILL');
-    await until(async () => Number(readFileSync(postmasterFile(server.dataDir), 'utf8').split('\n')[0]) !== postmaster);
-    await until(async () => (await server.call('GET', '/health')).status === 200);
+    await until(
+      async () => Number(readFileSync(postmasterFile(server.dataDir), 'utf8').split('\n')[0]) !== postmaster,
+      'another postmaster',
+    );
+    await until(async () => (await server.call('GET', '/health')).status === 200, 'the server to be healthy');
     expect((await cli(server, 'ls')).items).toHaveLength(1);
   });
 

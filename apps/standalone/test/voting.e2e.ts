@@ -3,8 +3,8 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { randomBytes } from '@symbolon/crypto';
-import { type FreshDatabase, freshDatabase, password } from '@symbolon/testing';
-import { AgentRun, buildPrograms, ServerProcess, symbolon, temporaryFolder, until } from './server-process';
+import { type FreshDatabase, freshDatabase, password, until } from '@symbolon/testing';
+import { AgentRun, buildPrograms, ServerProcess, symbolon, temporaryFolder } from './server-process';
 
 jest.setTimeout(180_000);
 
@@ -64,7 +64,7 @@ function settled(commandId: string, token?: string): Promise<any> {
   return until(async () => {
     const found = await status(commandId, token);
     return found.command_status > 1 ? found : null;
-  });
+  }, 'the command to end');
 }
 
 /** A call from another address of this machine. */
@@ -114,7 +114,7 @@ test('a sign-in from a new address waits for one person, who sees who asks from 
   const open = await until(async () => {
     const { stdout } = await symbolon([...ballots, '--json'], environment);
     return JSON.parse(stdout).ballots[0];
-  });
+  }, 'an open ballot');
   const shown = (await symbolon(ballots, environment)).stdout;
   for (const words of [username, '127.0.0.2', 'Sign in', 'Until']) expect(shown).toContain(words);
   const voted = await symbolon(['ballot', 'yes', open.ballotId, '--dir', phone.dir], environment);
@@ -157,7 +157,7 @@ test('an account is deleted once all three of three agree, and not with two', as
   await until(async () => {
     const { body } = await server.call('POST', `/request-status/${agreed.commandId}`);
     return body === 'succeeded';
-  });
+  }, 'the command to succeed');
   const gone = await server.call('POST', '/profile/authenticate', { username, password });
   expect(gone.status).toBe(401);
 });

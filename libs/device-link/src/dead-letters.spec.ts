@@ -1,6 +1,6 @@
 import { uuid7 } from '@symbolon/crypto';
 import { type RabbitMqSettings, Settings } from '@symbolon/settings';
-import { TestBroker } from '@symbolon/testing';
+import { TestBroker, until } from '@symbolon/testing';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import { DeadLetters } from './dead-letters';
 import { RabbitMqManagement } from './rabbitmq-management';
@@ -41,9 +41,8 @@ async function device(): Promise<string> {
 }
 
 const depth = async (queue: string) => (await channel.checkQueue(queue)).messageCount;
-const until = async (queue: string, count: number) => {
-  while ((await depth(queue)) !== count) await new Promise((resolve) => setTimeout(resolve, 20));
-};
+const untilDepth = (queue: string, count: number) =>
+  until(async () => (await depth(queue)) === count, `${count} messages in ${queue}`);
 
 /** A message to a device, which rejects it; answers its id. */
 async function dead(deviceIdentifier: string, content = '{"v":1}'): Promise<string> {
@@ -55,7 +54,7 @@ async function dead(deviceIdentifier: string, content = '{"v":1}'): Promise<stri
   const message = await channel.get(`device.${deviceIdentifier}`);
   if (message === false) throw new Error('the queue is empty');
   channel.reject(message, false);
-  await until('symbolon.dead-letters', before + 1);
+  await untilDepth('symbolon.dead-letters', before + 1);
   return messageId;
 }
 
@@ -63,7 +62,7 @@ test('what a device rejects and what expires lies among the dead letters, with r
   const [one, other] = [await device(), await device()];
   const id = await dead(one);
   channel.sendToQueue(`device.${other}`, Buffer.from('late'), { type: 'device.ping', expiration: '1' });
-  await until('symbolon.dead-letters', 2);
+  await untilDepth('symbolon.dead-letters', 2);
   expect(await letters.list(10)).toEqual([
     {
       id,
@@ -105,7 +104,7 @@ test('one letter goes back to its device as it was, and leaves the dead letters 
     userId: broker.user,
   });
   await letters.close();
-  await until('symbolon.dead-letters', 1);
+  await untilDepth('symbolon.dead-letters', 1);
   letters = await DeadLetters.open(settings);
   expect((await letters.list(10)).map(({ id: left }) => left)).toEqual([kept]);
 });
@@ -118,8 +117,8 @@ test('letters of a device that is gone stay, all the others go back', async () =
   await management.withdraw(gone);
   expect(await letters.requeue(null)).toEqual({ requeued: 2, kept: 1 });
   await letters.close();
-  await until(`device.${one}`, 2);
-  await until('symbolon.dead-letters', 1);
+  await untilDepth(`device.${one}`, 2);
+  await untilDepth('symbolon.dead-letters', 1);
   letters = await DeadLetters.open(settings);
   expect((await letters.list(10)).map(({ id }) => id)).toEqual([kept]);
 });
@@ -130,9 +129,9 @@ test('letters are deleted one by one or all', async () => {
   expect(await letters.drop(id)).toBe(1);
   expect(await letters.drop(uuid7())).toBe(0);
   await letters.close();
-  await until('symbolon.dead-letters', 2);
+  await untilDepth('symbolon.dead-letters', 2);
   letters = await DeadLetters.open(settings);
   expect(await letters.drop(null)).toBe(2);
   await letters.close();
-  await until('symbolon.dead-letters', 0);
+  await untilDepth('symbolon.dead-letters', 0);
 });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { uuid7 } from '@symbolon/crypto';
 import { SystemClock } from '@symbolon/kernel';
 import { Settings } from '@symbolon/settings';
-import { TestBroker } from '@symbolon/testing';
+import { TestBroker, until } from '@symbolon/testing';
 import { type Channel, type ChannelModel, type ConfirmChannel, connect, type ConsumeMessage } from 'amqplib';
 import type { Envelope } from './device-link';
 import { deviceLinkContract, type FarEnd, type LinkUnderTest } from './device-link.contract';
@@ -119,11 +119,10 @@ class Device implements FarEnd {
 
   /** The broker counts what the server has acknowledged. */
   async confirmed(): Promise<void> {
-    for (;;) {
+    await until(async () => {
       const queue = await broker.manage('GET', `/queues/${this.vhost}/symbolon.server`);
-      if ((queue?.message_stats?.ack ?? 0) >= this.sent) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return (queue?.message_stats?.ack ?? 0) >= this.sent;
+    }, `${this.sent} acknowledged messages`);
   }
 
   async vanish(): Promise<void> {
@@ -391,7 +390,7 @@ describe('while RabbitMQ is away', () => {
     const outcomes = envelopes.map((envelope) => carrier.link.send(envelope, { keep: true }));
     await dying;
     await device.vanish();
-    while (carrier.link.up) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => !carrier.link.up, 'the link to notice');
     expect(carrier.link.reachable()).toEqual([]);
     expect(await carrier.link.send({ ...envelopes[0]!, id: uuid7() })).toBe('offline');
     const up = new Promise<void>((resolve) => carrier.link.onUp(resolve));

@@ -7,5 +7,6 @@ export * from './test-device';
 export * from './test-events';
 export * from './test-server';
 export * from './test-socket';
+export * from './until';
 export * from './without-voting';
 export * from './test-application';

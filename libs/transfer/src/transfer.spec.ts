@@ -11,7 +11,7 @@ import { Assertions, ed25519Public, generateEd25519, Sha256Meter, sha256Hex, uui
 import { Accepted, ClientApplications, edgeAdapter, installEdge, Sessions } from '@symbolon/http';
 import { Clock, ManualClock, Unavailable } from '@symbolon/kernel';
 import { Metrics } from '@symbolon/observe';
-import { type FreshDatabase, freshDatabase } from '@symbolon/testing';
+import { type FreshDatabase, freshDatabase, until } from '@symbolon/testing';
 import { DataSource } from 'typeorm';
 import { AuthTable } from './auth-table';
 import { type DownloadHandler, TransferModule, transferMigrations, Transfers, type UploadHandler } from './index';
@@ -185,7 +185,12 @@ describe('one-time transfers', () => {
     const quiet = { error: () => undefined };
     const calls = { serviceOf: () => 'transfer', forward: () => false };
     const assertions = new Assertions(signing(), 'https://vault.example.org', clock);
-    installEdge(app, { ratePerToken: 0, ratePerAddress: 0, corsOrigins: [], trustedProxies: [] }, { assertions, calls }, quiet);
+    installEdge(
+      app,
+      { ratePerToken: 0, ratePerAddress: 0, corsOrigins: [], trustedProxies: [] },
+      { assertions, calls },
+      quiet,
+    );
     await app.listen(0, '127.0.0.1');
     origin = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
   }
@@ -240,10 +245,6 @@ describe('one-time transfers', () => {
     let body = '';
     for await (const chunk of response.setEncoding('utf8')) body += chunk;
     return { status: response.statusCode, body };
-  }
-
-  async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await condition())) await new Promise(setImmediate);
   }
 
   async function codeOf(response: Response): Promise<string> {
@@ -360,7 +361,7 @@ describe('one-time transfers', () => {
       await begun;
       expect(await transfers.running('desk', 'breaks')).toBe(true);
       request.destroy();
-      await until(async () => !(await transfers.running('desk', 'breaks')));
+      await until(async () => !(await transfers.running('desk', 'breaks')), 'the transfer to be over');
       expect(desk.taken).toEqual([]);
       expect(desk.failures).toMatchObject([{ code: 'request_malformed' }]);
       expect((await post(auth, 'whole')).status).toBe(200);
@@ -373,7 +374,7 @@ describe('one-time transfers', () => {
       socket.write(`POST /upstream/?auth=${auth} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf`);
       await begun;
       socket.end();
-      await until(async () => !(await transfers.running('desk', 'short')));
+      await until(async () => !(await transfers.running('desk', 'short')), 'the transfer to be over');
       expect(desk.taken).toEqual([]);
       expect((await post(auth, 'whole')).status).toBe(200);
       socket.destroy();
@@ -464,7 +465,7 @@ describe('one-time transfers', () => {
       });
       expect(Buffer.from(await answer.arrayBuffer()).equals(patternOf(65_537))).toBe(true);
       await expectRefused(await get(auth, path));
-      await until(() => counter.sent.length === 1);
+      await until(() => counter.sent.length === 1, 'the message to be sent');
       await expectRefused(await get(auth, path));
       expect(counter.sent).toEqual([{ length: 65_537 }]);
     });
@@ -474,7 +475,7 @@ describe('one-time transfers', () => {
       const answer = await get(auth);
       expect(answer.headers.get('content-length')).toBe(String(length));
       expect(Buffer.from(await answer.arrayBuffer()).equals(patternOf(length))).toBe(true);
-      await until(() => counter.sent.length === 1);
+      await until(() => counter.sent.length === 1, 'the message to be sent');
     });
 
     test('takes the auth out of a whole one-time URL', async () => {
@@ -502,14 +503,14 @@ describe('one-time transfers', () => {
       await expectRefused(await get(auth));
       expect(await transfers.running('counter', 'breaks')).toBe(true);
       response.destroy();
-      await until(async () => !(await transfers.running('counter', 'breaks')));
+      await until(async () => !(await transfers.running('counter', 'breaks')), 'the transfer to be over');
       expect(counter.bodies[0]?.destroyed).toBe(true);
       expect(counter.sent).toEqual([]);
       const meter = new Sha256Meter();
       meter.resume();
       await pipeline(Readable.fromWeb((await get(auth)).body as never), meter);
       expect(meter.size).toBe(64 * mebibyte);
-      await until(() => counter.sent.length === 1);
+      await until(() => counter.sent.length === 1, 'the message to be sent');
     });
 
     test.each([
@@ -518,7 +519,7 @@ describe('one-time transfers', () => {
     ])('of a body that is %s than announced is broken', async (_, actual) => {
       const { auth } = await down({ length: 100_000, actual }, 'length');
       await expect(get(auth).then((answer) => answer.arrayBuffer())).rejects.toThrow();
-      await until(async () => !(await transfers.running('counter', 'length')));
+      await until(async () => !(await transfers.running('counter', 'length')), 'the transfer to be over');
       expect(counter.sent).toEqual([]);
     });
 
@@ -527,7 +528,7 @@ describe('one-time transfers', () => {
       const answers = await Promise.all(Array.from({ length: 20 }, () => get(auth)));
       expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array.from({ length: 19 }, () => 401)]);
       await Promise.all(answers.map((answer) => answer.arrayBuffer()));
-      await until(() => counter.sent.length === 1);
+      await until(() => counter.sent.length === 1, 'the message to be sent');
     });
   });
 
@@ -573,7 +574,7 @@ describe('one-time transfers', () => {
       await begun;
       const second = await up('running');
       request.destroy();
-      await until(async () => !(await transfers.running('desk', 'running')));
+      await until(async () => !(await transfers.running('desk', 'running')), 'the transfer to be over');
       expect((await post(first.auth, 'x')).status).toBe(200);
       expect((await post(second.auth, 'x')).status).toBe(200);
     });
@@ -582,7 +583,7 @@ describe('one-time transfers', () => {
       expect(await transfers.lastRunning('desk', 'used')).toBe(-Infinity);
       const upload = feed((await up('used')).auth);
       upload.write('ab');
-      await until(() => transfers.running('desk', 'used'));
+      await until(() => transfers.running('desk', 'used'), 'the transfer to run');
       clock.advance(1);
       expect(await transfers.lastRunning('desk', 'used')).toBe(clock.millis());
       upload.end('c');
@@ -684,7 +685,7 @@ describe('one-time transfers', () => {
       const { auth } = await down({ length: 64 * mebibyte }, 'silent');
       const request = httpRequest(`${origin}/downstream/?auth=${auth}`, { agent: false }).end();
       const [response] = (await once(request, 'response')) as [IncomingMessage];
-      await until(async () => !(await transfers.running('counter', 'silent')));
+      await until(async () => !(await transfers.running('counter', 'silent')), 'the transfer to be over');
       expect(counter.sent).toEqual([]);
       response.destroy();
     });
@@ -694,9 +695,9 @@ describe('one-time transfers', () => {
       let go: () => void = () => undefined;
       desk.answer = () => new Promise((resolve) => (go = () => resolve({ taken: true })));
       const answer = post(auth, 'x');
-      await until(() => transfers.running('desk', 'slow'));
+      await until(() => transfers.running('desk', 'slow'), 'the transfer to run');
       clock.advance(60);
-      await until(() => transfers.running('desk', 'slow'));
+      await until(() => transfers.running('desk', 'slow'), 'the transfer to run');
       await expectRefused(await post(auth, 'x'));
       go();
       expect((await answer).status).toBe(200);
@@ -722,10 +723,10 @@ describe('one-time transfers', () => {
         if (failing) throw new Unavailable('event-store');
       };
       await (await get(auth)).arrayBuffer();
-      await until(() => tries > 2);
+      await until(() => tries > 2, 'a third try');
       await expectRefused(await get(auth));
       failing = false;
-      await until(() => counter.sent.length === 1);
+      await until(() => counter.sent.length === 1, 'the message to be sent');
     });
 
     test('a stop breaks what is running, leaves its auth usable and takes no more', async () => {

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { layers } from '@symbolon/contracts';
 import { KeyRing, KeyStore, randomBytes } from '@symbolon/crypto';
-import { TestServer } from '@symbolon/testing';
-import { until } from '../server-process';
+import { TestServer, until } from '@symbolon/testing';
 import { Broker } from './broker';
 import { heldByApplication, heldByCentral, heldByDevice, Holdings, isSym1, type Target } from './holdings';
 import { type Application, application, fetched, StorageDevice } from './parties';
@@ -32,14 +31,14 @@ const settled = () =>
   until(async () => {
     const { rows } = await pool().query('select 1 from device_router.delivery');
     return rows.length === 0 && parcels().length === 0;
-  });
+  }, 'every delivery to be over');
 
 /** Every device has answered a request, and one answer waits to be fetched: those that came later are gone. */
 const answered = () =>
   until(async () => {
     const { rows } = await pool().query(`select 1 from device_router.delivery where kind = 'read'`);
     return rows.length === 0 && parcels().length === 1;
-  });
+  }, 'every answer but one to be gone');
 
 async function targetOf(dataToken: string, owner: Application, devices: readonly StorageDevice[]): Promise<Target> {
   const keys = server.served.app.get(KeyStore);

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { randomBytes } from '@symbolon/crypto';
 import { ManualClock } from '@symbolon/kernel';
 import { connect } from '@symbolon/sdk';
-import { type FreshDatabase, freshDatabase, TestServer } from '@symbolon/testing';
+import { type FreshDatabase, freshDatabase, TestServer, until } from '@symbolon/testing';
 import { Housekeeping } from '../../../../libs/platform/src/housekeeping';
-import { AgentRun, buildPrograms, ServerProcess, temporaryFolder, until } from '../server-process';
+import { AgentRun, buildPrograms, ServerProcess, temporaryFolder } from '../server-process';
 import { type Application, application, fetched, webSocket } from './parties';
 import { filesBelow, Haystack } from './traces';
 
@@ -115,7 +115,7 @@ describe('C10: kill -9 of the server', () => {
       const stream = await space.again();
       if (stream) await upload(stream, bytes);
       return false;
-    });
+    }, 'the token to be permanent');
     expect((await fetched(ada, space.token, true)).equals(bytes)).toBe(true);
   });
 
@@ -136,6 +136,7 @@ describe('C10: kill -9 of the server', () => {
     const breaking = fetch(broken.stream, init).catch(() => null);
     await until(
       async () => (await count('keys.token_key')) === keys + 1 && incoming().some(({ bytes }) => bytes.length > 0),
+      'an upload under way',
     );
     await server.kill('SIGKILL');
     await breaking;
@@ -143,12 +144,12 @@ describe('C10: kill -9 of the server', () => {
     await expectNoTraces();
     await server.start();
     await agent.start();
-    await until(() => isPermanent(space.token));
+    await until(() => isPermanent(space.token), 'the token to be permanent');
     expect((await fetched(ada, space.token, true)).equals(waiting)).toBe(true);
 
     await ada.session.command('/data-token/request-data', { token: stored.token });
     // That of the write goes in the background once the device has it.
-    await until(async () => parcelFiles().filter(({ path }) => !before.has(path)).length === 1);
+    await until(async () => parcelFiles().filter(({ path }) => !before.has(path)).length === 1, 'one parcel');
     await server.kill('SIGKILL');
     await expectNoTraces();
     await server.start();
@@ -167,7 +168,7 @@ test('C10: kill -9 of the device in the middle of a write: only sealed bytes lie
   expect(await uploading).toBe(202);
   await expectNoTraces();
   await agent.start();
-  await until(() => isPermanent(space.token));
+  await until(() => isPermanent(space.token), 'the token to be permanent');
   expect((await fetched(ada, space.token, true)).equals(bytes)).toBe(true);
   expect(readdirSync(join(folder, 'drafts'))).toEqual([]);
 });
@@ -189,9 +190,9 @@ test('C10: after the sweep no key and no parcel is left that no token names', as
   const { dataDir, port } = server;
   const clock = new ManualClock(Date.now() + 26 * 3600_000);
   const later = await TestServer.start({ clock, on: { database, dataDir, port } });
-  await until(async () => (await keys()).length === (await named()).length);
+  await until(async () => (await keys()).length === (await named()).length, 'a key for each parcel');
   await later.served.app.get(Housekeeping).sweep();
-  await until(async () => parcelFiles().length === 0);
+  await until(async () => parcelFiles().length === 0, 'no parcel');
   expect((await keys()).sort()).toEqual((await named()).sort());
   expect((await rowsOf('select parcel_id as key from token_vault.parcel')).map(({ key }) => key).sort()).toEqual(
     (await keys()).sort(),
@@ -202,7 +203,7 @@ test('C10: after the sweep no key and no parcel is left that no token names', as
   const { username, password, keys: own } = ada;
   const session = await connect({ url: server.url, username, password, keys: own, webSocket });
   const me = { ...ada, session };
-  await until(async () => (await session.storage.list()).items[0]?.online);
+  await until(async () => (await session.storage.list()).items[0]?.online, 'the device to be online');
   expect(tokens.length).toBe((await named()).length);
   for (const token of tokens) {
     const bytes = await fetched(me, token, true);

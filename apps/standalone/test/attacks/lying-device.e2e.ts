@@ -1,6 +1,5 @@
 import { randomBytes, sha256Hex } from '@symbolon/crypto';
-import { type Taken, TestDevice, TestServer } from '@symbolon/testing';
-import { until } from '../server-process';
+import { type Taken, TestDevice, TestServer, until } from '@symbolon/testing';
 import { Broker } from './broker';
 import { type Application, application, fetched, StorageDevice } from './parties';
 
@@ -28,7 +27,7 @@ const settled = (device: { deviceIdentifier: string }) =>
       [device.deviceIdentifier],
     );
     return rows.length === 0;
-  });
+  }, 'every delivery to the device to be over');
 
 /** What a device may say when it is asked for an object. */
 interface Lie {

@@ -13,8 +13,7 @@ import {
 } from '@symbolon/crypto';
 import type { Envelope } from '@symbolon/device-link';
 import { ManualClock } from '@symbolon/kernel';
-import { TestServer } from '@symbolon/testing';
-import { until } from '../server-process';
+import { TestServer, until } from '@symbolon/testing';
 import { Broker } from './broker';
 import { type Application, application, fetched, StorageDevice, webSocket } from './parties';
 import { connect } from '@symbolon/sdk';
@@ -61,7 +60,7 @@ const settled = () =>
       attic.deviceIdentifier,
     ]);
     return rows.length === 0;
-  });
+  }, 'every delivery to the device to be over');
 
 async function stored(): Promise<{ token: string; objectId: string }> {
   const { token } = await ada.session.store(payload);

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileKeyRing, KeyStore, PersonalBoxes, randomBytes } from '@symbolon/crypto';
-import { type FreshDatabase, freePort, freshDatabase } from '@symbolon/testing';
-import { type Answer, buildPrograms, ServerProcess, until } from '../server-process';
+import { type FreshDatabase, freePort, freshDatabase, until } from '@symbolon/testing';
+import { type Answer, buildPrograms, ServerProcess } from '../server-process';
 import { type Application, application, fetched, secretsOf, StorageDevice } from './parties';
 import { Haystack } from './traces';
 
@@ -210,7 +210,7 @@ async function fullRun(): Promise<void> {
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'symbolon' and datname = current_database()`,
     );
   await Promise.all(busy);
-  await until(async () => (await server.call('GET', '/health')).status === 200);
+  await until(async () => (await server.call('GET', '/health')).status === 200, 'the server to be healthy');
 
   const newPassword = passwords.second;
   await done('/profile/change-password', { currentPassword: passwords.first, newPassword }, ada.session.token!);

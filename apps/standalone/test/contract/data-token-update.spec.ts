@@ -1,5 +1,5 @@
 import { randomBytes } from '@symbolon/crypto';
-import { TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestDevice, type TestProfile, TestServer, until } from '@symbolon/testing';
 
 let server: TestServer;
 let ada: TestProfile;
@@ -49,9 +49,6 @@ async function eventsOf(commandId: string): Promise<string[]> {
   );
   return rows.map(({ type }) => type);
 }
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 describe('32 Update data token', () => {
   test('the device gets a new version of the same object, and is told to delete the old one', async () => {
@@ -67,7 +64,10 @@ describe('32 Update data token', () => {
     expect(headers.get('x-dpt-cab-id')).toBe(body.commandId);
     expect(await fetched(token)).toEqual(second);
     expect(await item(token)).toMatchObject({ version: 2, size: second.length, status: 'permanent' });
-    await until(async () => (await eventsOf(body.commandId)).includes('storage.delete_acknowledged'));
+    await until(
+      async () => (await eventsOf(body.commandId)).includes('storage.delete_acknowledged'),
+      'the old version to be deleted at the device',
+    );
     const types = await eventsOf(body.commandId);
     expect(types.filter((type) => !type.startsWith('command.'))).toEqual([
       'data_token.data_replaced',
@@ -153,7 +153,7 @@ describe('32 Update data token', () => {
     ]);
     const storedAt = new Date().toISOString().replace('Z', '+00:00');
     device.say('storage.write_ack', { objectId, version, sha256, storedAt }, envelope.id);
-    await until(async () => (await item(token)).version === 2);
+    await until(async () => (await item(token)).version === 2, 'the second version');
     expect(await fetched(token)).toEqual(second);
   });
 });

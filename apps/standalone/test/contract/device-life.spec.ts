@@ -1,5 +1,5 @@
 import { uuid7 } from '@symbolon/crypto';
-import { TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestDevice, type TestProfile, TestServer, until } from '@symbolon/testing';
 
 /** Rows 38, 42, 44 and 46: what becomes of a device after its approval. */
 let server: TestServer;
@@ -40,9 +40,6 @@ const eventsOf = async (commandId: string) =>
       [commandId],
     )
   ).map(({ type, data }) => [type, data]);
-const eventually = async (holds: () => Promise<boolean>) => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-};
 
 async function stored(data = 'a secret payload'): Promise<string> {
   const { commandId } = await server.done('/data-token/reserve-token-space', { context: 'tests' }, ada.token);
@@ -204,7 +201,7 @@ describe('rows 44 and 46, storage', () => {
     await second.connect();
     const token = await stored();
     const { deviceIdentifier } = device;
-    await eventually(async () => (await storages()).every(({ tokensHeld }) => tokensHeld === 1));
+    await until(async () => (await storages()).every(({ tokensHeld }) => tokensHeld === 1), 'a token at every device');
     const { body, commandId } = await server.done(path, { deviceIdentifier }, ada.token);
     expect(body).toEqual({ deviceIdentifier });
     expect(await eventsOf(commandId)).toEqual([
@@ -231,7 +228,7 @@ describe('rows 44 and 46, storage', () => {
     await server.done(path, { deviceIdentifier: device.deviceIdentifier }, ada.token);
     await device.connect();
     await device.got('storage.delete');
-    await eventually(async () => device.objects.size === 0);
+    await until(async () => device.objects.size === 0, 'the device to hold nothing');
   });
 
   test('is the owner’s', async () => {
@@ -250,7 +247,10 @@ describe('rows 44 and 46, storage', () => {
     await server.done('/data-token/update-data', { dataToken: first, data }, ada.token);
     expect(await held()).toBe(2);
     await device.got('storage.delete');
-    await eventually(async () => (await query(`select 1 from device_router.delivery`)).length === 0);
+    await until(
+      async () => (await query(`select 1 from device_router.delivery`)).length === 0,
+      'every delivery to be over',
+    );
     expect(await held()).toBe(2);
     for (const token of [first, second]) await server.done('/data-token/delete-data', { token }, ada.token);
     expect(await held()).toBe(0);

@@ -1,5 +1,5 @@
 import { randomBytes, uuid7 } from '@symbolon/crypto';
-import { TestBroker, TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestBroker, TestDevice, type TestProfile, TestServer, until } from '@symbolon/testing';
 import { connect } from 'amqplib';
 
 /** Section 16 with RabbitMQ configured. */
@@ -23,10 +23,7 @@ afterAll(async () => {
   await broker?.stop();
 }, 60_000);
 
-const eventually = async (holds: () => Promise<boolean>) => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50));
-};
-const up = (of: TestServer) => eventually(async () => (await of.get('/health')).status === 200);
+const up = (of: TestServer) => until(async () => (await of.get('/health')).status === 200, 'the server to be healthy');
 const vhost = '/queues/symbolon';
 const queue = ({ deviceIdentifier }: TestDevice) => broker.manage('GET', `${vhost}/device.${deviceIdentifier}`);
 /** Messages that lie in a device's queue; the figures of the management API come late. */
@@ -104,7 +101,7 @@ describe('a device that reads its queue', () => {
     expect(await depth(one)).toBe(0);
     await one.leave();
     const reading = request(token, by);
-    await eventually(async () => (await depth(one)) > 0);
+    await until(async () => (await depth(one)) > 0, 'a message in the queue');
     await one.connectByBroker();
     expect((await reading).body.status).toBe('succeeded');
     await one.leave();
@@ -116,7 +113,7 @@ describe('a device that reads its queue', () => {
     const { token } = await reserve(by);
     const data = randomBytes(500);
     const storing = await exchange(token, data, by, 0);
-    await eventually(async () => (await depth(one)) > 0);
+    await until(async () => (await depth(one)) > 0, 'a message in the queue');
     const { database, dataDir, port } = server;
     await server.stop({ keep: true });
     server = await TestServer.start({ environment: broker.environment, on: { database, dataDir, port } });
@@ -206,14 +203,19 @@ describe('accounts at the broker follow the log', () => {
     for (const name of [unwanted, stranger]) await broker.manage('PUT', `${vhost}/${name}`, { durable: true });
     server = await TestServer.start({ environment: broker.environment, on: { database, dataDir, port } });
     await up(server);
-    await eventually(async () => (await queue(one)) !== null && (await user(one)) !== null);
-    await eventually(async () => (await broker.manage('GET', `${vhost}/${unwanted}`)) === null);
+    await until(async () => (await queue(one)) !== null && (await user(one)) !== null, 'queue and user of the device');
+    await until(
+      async () => (await broker.manage('GET', `${vhost}/${unwanted}`)) === null,
+      'the unwanted queue to be gone',
+    );
     expect(await broker.manage('GET', `${vhost}/${stranger}`)).not.toBeNull();
-    await eventually(() =>
-      one.connectByBroker().then(
-        () => true,
-        () => false,
-      ),
+    await until(
+      () =>
+        one.connectByBroker().then(
+          () => true,
+          () => false,
+        ),
+      'the broker to let the device in',
     );
     await one.leave();
     await broker.manage('DELETE', `${vhost}/${stranger}`);
@@ -226,7 +228,7 @@ describe('accounts at the broker follow the log', () => {
     await broker.manage('DELETE', `${vhost}/device.${one.deviceIdentifier}`);
     const { token } = await reserve(by);
     const storing = exchange(token, randomBytes(100), by);
-    await eventually(async () => (await queue(one)) !== null && (await depth(one)) > 0);
+    await until(async () => (await queue(one)) !== null && (await depth(one)) > 0, 'a message in the queue');
     await one.connectByBroker();
     expect((await storing).body.status).toBe('succeeded');
     await one.leave();
@@ -250,7 +252,10 @@ describe('messages of devices', () => {
       const { content, envelope } = await one.got('error', count + 1);
       expect([content.code, envelope.correlationId]).toEqual(['device.envelope_invalid', null]);
     }
-    await eventually(async () => (await broker.manage('GET', `${vhost}/symbolon.server`)).messages === 0);
+    await until(
+      async () => (await broker.manage('GET', `${vhost}/symbolon.server`)).messages === 0,
+      'the server’s queue to be empty',
+    );
     await one.leave();
   });
 
@@ -283,7 +288,7 @@ describe('while RabbitMQ is away', () => {
     const synchronize = () =>
       server.post('/storage/synchronize', { json: { deviceIdentifier: device.deviceIdentifier }, token: ada.token });
     await broker.halt();
-    await eventually(async () => (await server.get('/health')).status === 503);
+    await until(async () => (await server.get('/health')).status === 503, 'the server to be degraded');
     expect((await server.get('/health')).body).toMatchObject({ status: 'degraded', checks: { rabbitmq: 'down' } });
     expect((await server.get('/health/ready')).status).toBe(200);
     const count = async () => (await server.database.pool.query('select count(*) from es.event')).rows[0].count;
@@ -306,13 +311,18 @@ describe('while RabbitMQ is away', () => {
 
     await broker.begin();
     await up(server);
-    await eventually(async () => (await broker.manage('GET', `/users/device-${body.deviceIdentifier}`)) !== null);
+    await until(
+      async () => (await broker.manage('GET', `/users/device-${body.deviceIdentifier}`)) !== null,
+      'the broker to know the user',
+    );
     withConfiguration(device, rotated);
-    await eventually(() =>
-      device.connectByBroker().then(
-        () => true,
-        () => false,
-      ),
+    await until(
+      () =>
+        device.connectByBroker().then(
+          () => true,
+          () => false,
+        ),
+      'the broker to let the device in',
     );
     for (const call of calls) expect((await call()).body).toMatchObject({ status: 'succeeded' });
     await queued.leave();

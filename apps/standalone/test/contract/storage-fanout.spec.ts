@@ -1,5 +1,5 @@
 import { PersonalBoxes } from '@symbolon/crypto';
-import { TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestDevice, type TestProfile, TestServer, until } from '@symbolon/testing';
 
 /** Section 9, writing and reading with several storage devices; and the events of devices (section 18). */
 let server: TestServer;
@@ -19,9 +19,6 @@ beforeEach(async () => {
 afterEach(() => Promise.all(devices.map((device) => device.leave())));
 
 const query = async (sql: string, params: unknown[] = []) => (await server.database.pool.query(sql, params)).rows;
-const eventually = async (holds: () => Promise<boolean>) => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-};
 const tokensHeld = async (): Promise<number[]> => {
   const { body } = await server.get('/storage/list-storage-devices', { token: ada.token });
   return body.items.map((item: { tokensHeld: number }) => item.tokensHeld);
@@ -43,7 +40,7 @@ const status = async (commandId: string) => (await server.post(`/request-status/
 async function stored(text = 'a secret payload'): Promise<string> {
   const token = await reserve();
   expect((await ended(await exchange(token, text))).status).toBe('succeeded');
-  await eventually(async () => (await tokensHeld()).every((count) => count === 1));
+  await until(async () => (await tokensHeld()).every((count) => count === 1), 'a token at every device');
   return token;
 }
 
@@ -70,7 +67,7 @@ test('a write goes to all; the first acknowledgement that is signed settles it, 
     await device.leave();
     await device.connect();
   }
-  await eventually(async () => (await tokensHeld()).every((count) => count === 1));
+  await until(async () => (await tokensHeld()).every((count) => count === 1), 'a token at every device');
   expect(new Set(devices.map(({ held }) => held.toString('hex'))).size).toBe(1);
 });
 
@@ -114,7 +111,10 @@ test('a replaced version is removed from all, once the new one is acknowledged',
   await Promise.all(devices.map((device) => device.got('storage.delete')));
   for (const device of devices) {
     expect((await device.got('storage.delete')).content).toMatchObject({ upToVersion: 1 });
-    await eventually(async () => [...device.objects.values()].flat().every(({ version }) => version === 2));
+    await until(
+      async () => [...device.objects.values()].flat().every(({ version }) => version === 2),
+      'the second version at the device',
+    );
   }
   const { body } = await server.done('/data-token/request-data', { token: dataToken }, ada.token);
   expect(await (await fetch(body.downloadUrl)).text()).toBe('new');

@@ -1,6 +1,6 @@
 import { generateEd25519, sha256Hex, signStatement, uuid7, verifyStatement } from '@symbolon/crypto';
 import { ManualClock } from '@symbolon/kernel';
-import { type Taken, TestDevice, type TestProfile, TestServer, TestSocket } from '@symbolon/testing';
+import { type Taken, TestDevice, type TestProfile, TestServer, TestSocket, until } from '@symbolon/testing';
 
 const clock = new ManualClock(Date.now());
 let server: TestServer;
@@ -83,15 +83,6 @@ async function events(where: string, ...params: unknown[]): Promise<Stored[]> {
 const ofPoll = (poolId: string) => events('stream = $1', `poll-${poolId}`);
 const typesOf = async (poolId: string) => (await ofPoll(poolId)).map(({ type }) => type);
 const alerts = (poolId: string) => events(`type = 'security.alert_raised' and data->>'poolId' = $1`, poolId);
-async function until<T>(look: () => Promise<T | undefined | null | false>): Promise<T> {
-  for (const giveUp = performance.now() + 20_000; performance.now() < giveUp;) {
-    const found = await look();
-    if (found) return found;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error('waited in vain');
-}
-
 describe('86: a vote on a question', () => {
   test('goes to all authenticators, and is decided by them', async () => {
     const [first, second] = await authenticators(2);
@@ -292,7 +283,7 @@ describe('the end of a poll', () => {
       poolId,
       reason: 'poll_resolved',
     });
-    const [raised] = await until(async () => (await alerts(poolId)).length > 0 && alerts(poolId));
+    const [raised] = await until(async () => (await alerts(poolId)).length > 0 && alerts(poolId), 'an alert');
     expect(raised!.data).toMatchObject({ profileId: ada.profileId, kind: 'poll_rejected', deviceIdentifier: null });
     const alert = await socket.until((frame) => frame.data?.type === 'SECURITY-ALERT');
     expect(alert.data.body).toEqual({ kind: 'poll_rejected', poolId, commandId: raised!.data['commandId'] });
@@ -316,7 +307,9 @@ describe('the end of a poll', () => {
     expect(await untilPool(none, { status: 'timed_out' })).toMatchObject({ reason: 'poll.timed_out', pending: 0 });
     expect(await fault(first!, first!.vote(late, 'yes'))).toBe('ballot.expired');
     const kinds = async (poolId: string) =>
-      (await until(async () => (await alerts(poolId)).length > 0 && alerts(poolId))).map(({ data }) => data['kind']);
+      (await until(async () => (await alerts(poolId)).length > 0 && alerts(poolId), 'an alert')).map(
+        ({ data }) => data['kind'],
+      );
     expect(await kinds(two)).toEqual(['poll_quorum_not_met']);
     expect(await kinds(none)).toEqual(['poll_timed_out']);
     expect(await alerts(one)).toEqual([]);
@@ -366,7 +359,7 @@ describe('the end of a poll', () => {
     const [refused] = await until(async () => {
       const found = await events(`type = 'poll.refused' and data->>'chainId' = $1`, poolId);
       return found.length > 0 && found;
-    });
+    }, 'the poll to be refused');
     expect(refused!.data).toMatchObject({ reason: 'voting.no_authenticators', gated: false });
   });
 });
@@ -446,7 +439,7 @@ describe('a vote that is none', () => {
     expect(await fault(first!, first!.vote(issued, 'yes'))).toBe('ballot.duplicate');
     expect(await fault(first!, first!.vote(issued, 'no'))).toBe('ballot.duplicate');
     first!.vote(issued, 'no', { envelope: { id } });
-    await until(async () => first!.acks.has(id));
+    await until(async () => first!.acks.has(id), 'the vote to be acknowledged');
     expect(await pool(poolId)).toMatchObject({ yes: 1, no: 0, pending: 1, status: 'open' });
     const discarded = (await ofPoll(poolId)).filter(({ type }) => type === 'ballot.vote_discarded');
     expect(discarded.map(({ data }) => data['reason'])).toEqual(['duplicate', 'duplicate']);

@@ -2,7 +2,7 @@ import type { PollEvent, VoteEvent } from '@symbolon/contracts';
 import { PersonalBoxes, uuid5, uuid7 } from '@symbolon/crypto';
 import { type Decided, EventStore, ManualClock, Streams, system } from '@symbolon/kernel';
 import { ProjectionRunner } from '@symbolon/projection';
-import { TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestDevice, type TestProfile, TestServer, until } from '@symbolon/testing';
 import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { deviceRouterMigrations, DeviceRouterModule } from '..';
 
@@ -35,9 +35,6 @@ const append = async (stream: string, events: readonly Decided[]) => {
   const appended = await server.served.app.get(Streams).append(stream, 'any', events, cause);
   if (appended.status === 'conflict') throw new Error('conflict');
   await server.served.app.get(ProjectionRunner).passed(appended.cursor);
-};
-const eventually = async (holds: () => Promise<boolean>) => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
 };
 const query = async (sql: string, params: unknown[] = []) => (await server.database.pool.query(sql, params)).rows;
 const deliveries = async () =>
@@ -189,7 +186,7 @@ describe('a ballot', () => {
     await device.connect();
     const { content } = await device.got('ballot.voided');
     expect(content).toEqual({ ballotId: made.ballotId, poolId: made.poolId, reason: 'poll_resolved' });
-    await eventually(async () => (await deliveries()).length === 0);
+    await until(async () => (await deliveries()).length === 0, 'every delivery to be over');
     expect(device.count('ballot.issued')).toBe(1);
   });
 
@@ -222,7 +219,7 @@ describe('a ballot', () => {
     await device.got('ballot.issued');
     await device.leave();
     await server.served.app.get(ProjectionRunner).rebuild('device-router.routing');
-    await eventually(async () => (await deliveries()).length === 1);
+    await until(async () => (await deliveries()).length === 1, 'one delivery');
     await device.connect();
     await device.got('ballot.issued', 2);
   });
@@ -231,7 +228,7 @@ describe('a ballot', () => {
 describe('a vote', () => {
   const streamOf = (envelopeId: string) => `vote-${uuid5(`${device.deviceIdentifier}/${envelopeId}`)}`;
   const received = async () => {
-    await eventually(async () => (await recorded('ballot.vote_received')).length === 1);
+    await until(async () => (await recorded('ballot.vote_received')).length === 1, 'the vote in the log');
     return (await recorded('ballot.vote_received'))[0];
   };
 

@@ -1,6 +1,6 @@
 import { randomBytes, sha256Hex, uuid7 } from '@symbolon/crypto';
 import { instant } from '@symbolon/kernel';
-import { TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestDevice, type TestProfile, TestServer, until } from '@symbolon/testing';
 
 let server: TestServer;
 let ada: TestProfile;
@@ -25,15 +25,13 @@ const events = async (type: string, tokenId: string) =>
       tokenId,
     ])
   ).map(({ data }) => data);
-const eventually = async (holds: () => Promise<boolean>) => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-};
 /** Nothing is open with this device. */
 const idle = ({ deviceIdentifier } = device) =>
-  eventually(
+  until(
     async () =>
       (await query('select 1 from device_router.delivery where device_identifier = $1', [deviceIdentifier])).length ===
       0,
+    'every delivery to the device to be over',
   );
 
 interface Reserved {
@@ -173,7 +171,7 @@ describe('a write', () => {
     expect(await parcels()).toHaveLength(1);
     await second.connect();
     await second.got('storage.write');
-    await eventually(async () => (await parcels()).length === 0);
+    await until(async () => (await parcels()).length === 0, 'no parcel');
     expect([...second.objects.keys()]).not.toEqual([...device.objects.keys()]); // each device has an id of its own
     expect(second.held).toEqual(device.held);
     await second.leave();
@@ -188,7 +186,7 @@ describe('a write', () => {
       Array.from({ length: 120 }, async () => exchange((await reserve()).token, Buffer.from('many'))),
     );
     expect(new Set(all.map(({ body }) => body.status))).toEqual(new Set(['succeeded']));
-    await eventually(async () => stuck.count('storage.write') === 100); // a window's worth
+    await until(async () => stuck.count('storage.write') === 100, 'a window of writes at the device'); // a window's worth
     await stuck.leave();
   });
 });
@@ -502,7 +500,7 @@ describe('a read', () => {
       status = await device.upload(content.uploadUrl, randomBytes(device.held.length));
     };
     expect((await request(reserved.token)).body).toMatchObject({ status: 'rejected', reason: 'storage.data_corrupt' });
-    await eventually(async () => status === 400);
+    await until(async () => status === 400, 'the upload to be refused');
     for (const spoil of [(bytes: Buffer) => bytes.subarray(1), (bytes: Buffer) => Buffer.concat([bytes, bytes])]) {
       device.behaviour['storage.read'] = async ({ content }) =>
         void (await device.upload(content.uploadUrl, spoil(device.held)));

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import type { DeviceEvent } from '@symbolon/contracts';
 import { parsePublicKey, randomBytes, sealStreamTo, sha256Hex, uuid7 } from '@symbolon/crypto';
 import { ManualClock, Streams, system } from '@symbolon/kernel';
-import { TestDevice, type TestProfile, TestServer } from '@symbolon/testing';
+import { TestDevice, type TestProfile, TestServer, until } from '@symbolon/testing';
 
 /** What time alone brings about, on a clock that stands until it is moved. */
 let clock: ManualClock;
@@ -23,9 +23,6 @@ afterEach(async () => {
 });
 
 const query = async (sql: string, params: unknown[] = []) => (await server.database.pool.query(sql, params)).rows;
-const eventually = async (holds: () => Promise<boolean>) => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-};
 const status = async (commandId: string, { token } = ada) =>
   (await server.get(`/request-status/${commandId}`, { token, wait: 30 })).body;
 
@@ -87,7 +84,10 @@ test('a read that nobody answers within 60 s fails', async () => {
   await device.got('storage.read');
   clock.advance(61);
   expect(await status(commandId)).toMatchObject({ status: 'rejected', reason: 'storage.no_device_answered' });
-  await eventually(async () => (await query(`select 1 from device_router.delivery where kind = 'read'`)).length === 0);
+  await until(
+    async () => (await query(`select 1 from device_router.delivery where kind = 'read'`)).length === 0,
+    'every reading to be over',
+  );
 });
 
 test('a read is not given up while its answer is being uploaded', async () => {
@@ -108,8 +108,9 @@ test('a read is not given up while its answer is being uploaded', async () => {
   await other.got('storage.read');
   clock.advance(58);
   const hasBegun = begin(order.content.uploadUrl, device.held, (await server.get('/dptcab/public-key')).body.publicKey);
-  await eventually(
+  await until(
     async () => (await query('select 1 from transfer.auth where leased_until > $1', [clock.now()])).length > 0,
+    'a lease on the upload',
   );
   clock.advance(3);
   // Readings are looked after in the order of their time: the one that is uploaded was spared before this one ended.
@@ -167,7 +168,10 @@ describe('a write that has failed', () => {
     const order = await device.got('storage.write');
     clock.advance(61);
     expect(await status(failed)).toMatchObject({ status: 'rejected', reason: 'storage.no_device_answered' });
-    await eventually(async () => (await query('select 1 from device_router.delivery')).length === 0);
+    await until(
+      async () => (await query('select 1 from device_router.delivery')).length === 0,
+      'every delivery to be over',
+    );
     await device.store(order);
     device.behaviour['storage.write'] = (taken) => device.store(taken);
     expect((await status(await exchange(token, Buffer.from('in time')))).status).toBe('succeeded');
@@ -190,7 +194,10 @@ describe('a write that has failed', () => {
     expect((await status(failed)).status).toBe('rejected');
     clock.advance(300);
     expect((await device.got('storage.delete')).content).toEqual({ objectId: content.objectId, upToVersion: 1 });
-    await eventually(async () => (await query('select 1 from device_router.delivery')).length === 0);
+    await until(
+      async () => (await query('select 1 from device_router.delivery')).length === 0,
+      'every delivery to be over',
+    );
     expect(await query('select 1 from device_router.copy')).toEqual([]);
     expect(await query('select 1 from device_router.parcel')).toEqual([]);
   });
@@ -208,6 +215,6 @@ test('data of which no storage device holds a copy any more is missing', async (
     data: { deviceIdentifier, profileId: ada.profileId },
   };
   await server.served.app.get(Streams).append(`device-${deviceIdentifier}`, 'any', [removed], cause);
-  await eventually(async () => (await query('select 1 from device_router.storage')).length === 1);
+  await until(async () => (await query('select 1 from device_router.storage')).length === 1, 'one storage device');
   expect(await status(await ask(token))).toMatchObject({ status: 'rejected', reason: 'storage.data_missing' });
 });

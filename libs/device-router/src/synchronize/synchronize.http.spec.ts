@@ -1,6 +1,6 @@
 import { randomBytes, uuid7 } from '@symbolon/crypto';
 import { ManualClock } from '@symbolon/kernel';
-import { TestDevice, type TestProfile, TestServer, TestSocket } from '@symbolon/testing';
+import { TestDevice, type TestProfile, TestServer, TestSocket, until } from '@symbolon/testing';
 
 /** Row 45, on a clock that stands until it is moved. */
 let clock: ManualClock;
@@ -30,9 +30,6 @@ async function another({ connected = true } = {}): Promise<TestDevice> {
 
 const path = '/storage/synchronize';
 const query = async (sql: string, params: unknown[] = []) => (await server.database.pool.query(sql, params)).rows;
-const eventually = async (holds: () => Promise<boolean>) => {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-};
 const begin = async (fields: object): Promise<string> =>
   (await server.post(path, { json: fields, token: ada.token })).body.commandId;
 const synchronize = ({ deviceIdentifier }: TestDevice, fields: object = {}) =>
@@ -93,7 +90,7 @@ describe('synchronizing a device', () => {
       `select (select count(*) from device_router.parcel)::int as parcels, (select count(*) from device_router.synchronization)::int as rows,
               (select count(*) from device_router.inventory)::int as inventory, (select count(*) from device_router.delivery)::int as deliveries`,
     );
-    await eventually(async () => (await query('select 1 from device_router.parcel')).length === 0);
+    await until(async () => (await query('select 1 from device_router.parcel')).length === 0, 'no parcel');
     expect(rest[0]).toMatchObject({ rows: 0, inventory: 0, deliveries: 0 });
     await source.leave();
     for (const [index, token] of tokens.entries()) expect(await fetched(token)).toEqual(data[index]);
@@ -157,7 +154,7 @@ describe('synchronizing a device', () => {
     const second = await another();
     await stored();
     await second.got('storage.write');
-    await eventually(async () => (await held(second)) === 1);
+    await until(async () => (await held(second)) === 1, 'a token at the second device');
     const target = await another();
     const { deviceIdentifier: sourceDeviceIdentifier } = second;
     expect((await synchronize(target, { sourceDeviceIdentifier })).body).toEqual({ count: 1, missing: 0 });
@@ -168,7 +165,10 @@ describe('synchronizing a device', () => {
     const others = [await another(), await another(), await another()];
     const data = Array.from({ length: 8 }, () => randomBytes(50));
     for (const bytes of data) await stored(bytes);
-    await eventually(async () => (await Promise.all(others.map(held))).every((count) => count === 8));
+    await until(
+      async () => (await Promise.all(others.map(held))).every((count) => count === 8),
+      'eight tokens at every device',
+    );
     source.objects.clear();
     others[0]!.behaviour['storage.read'] = (taken) =>
       others[0]!.giveBack(taken, (bytes) => Buffer.concat([bytes.subarray(1), Buffer.from('x')]));
@@ -180,11 +180,11 @@ describe('synchronizing a device', () => {
     let over = false;
     void status.then(() => (over = true));
     // The silent one is waited for, a minute at a time.
-    await eventually(async () => {
+    await until(async () => {
       clock.advance(20);
       await new Promise((resolve) => setTimeout(resolve, 50));
       return over;
-    });
+    }, 'the synchronization to end');
     expect((await status).body).toEqual({ count: 8, missing: 0 });
     expect(digests(target)).toEqual(digests(others[2]!));
   });
@@ -246,7 +246,7 @@ describe('synchronizing a device', () => {
     expect((await ended(commandId)).body).toEqual({ count: 1, missing: 0 });
     const open = 'select 1 from device_router.delivery where device_identifier = any($1::uuid[])';
     const both = [[source.deviceIdentifier, target.deviceIdentifier]];
-    await eventually(async () => (await query(open, both)).length === 0);
+    await until(async () => (await query(open, both)).length === 0, 'no open delivery');
     expect(target.objects.size).toBe(1);
   });
 
@@ -295,7 +295,10 @@ describe('is rejected', () => {
   test('when the target gives no inventory for a minute', async () => {
     const target = await another({ connected: false });
     const commandId = await begin({ deviceIdentifier: target.deviceIdentifier });
-    await eventually(async () => (await query('select 1 from device_router.synchronization')).length === 1);
+    await until(
+      async () => (await query('select 1 from device_router.synchronization')).length === 1,
+      'one synchronization',
+    );
     clock.advance(59);
     target.behaviour['storage.inventory'] = () => undefined;
     await target.connect();

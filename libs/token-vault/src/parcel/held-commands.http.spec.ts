@@ -5,7 +5,7 @@ import { type Cause, ManualClock, Streams } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { Registry } from '@symbolon/platform';
 import { Deadlines, ProjectionRunner } from '@symbolon/projection';
-import { password, type TestProfile, TestServer } from '@symbolon/testing';
+import { password, type TestProfile, TestServer, until } from '@symbolon/testing';
 import { tokenVaultMigrations, TokenVaultModule } from '../index';
 import { SimulatedDevices } from '../simulated-devices';
 import { one, Parcels } from './parcels';
@@ -85,9 +85,6 @@ describe('a command that is held', () => {
     (await server.get(`/data-token/list-data-tokens?filters[token]=${token}`, ada)).body.items[0];
   const statusOf = async (tokenId: string) =>
     (await rows('select status from token_vault.token where token_id = $1', tokenId))[0].status;
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
-  }
   const left = async (parcelId: string) => {
     const { app } = server.served;
     const [row] = await rows('select 1 from token_vault.parcel where parcel_id = $1', parcelId);
@@ -120,7 +117,7 @@ describe('a command that is held', () => {
     expect(await item(token)).toMatchObject({ status: 'temporary' });
     expect(await left(parcelId)).toEqual(all);
     await clear(commandId);
-    await until(async () => (await statusOf(tokenId)) === 'permanent');
+    await until(async () => (await statusOf(tokenId)) === 'permanent', 'the token to be permanent');
     expect(await item(token)).toMatchObject({ status: 'permanent', size: 4 });
   });
 
@@ -130,9 +127,9 @@ describe('a command that is held', () => {
     await days(3);
     expect(await left(parcelId)).toEqual(all);
     await reject(commandId);
-    await until(async () => !(await left(parcelId)).row);
+    await until(async () => !(await left(parcelId)).row, 'the parcel to be gone');
     expect(await left(parcelId)).toEqual(nothing);
-    await until(async () => (await statusOf(tokenId)) === 'expired');
+    await until(async () => (await statusOf(tokenId)) === 'expired', 'the token to be expired');
     expect(await item(token)).toBeUndefined();
   });
 
@@ -140,7 +137,7 @@ describe('a command that is held', () => {
     const { token, tokenId } = await reserve();
     const { commandId, parcelId } = await hold(tokenId, 'upstream');
     await reject(commandId);
-    await until(async () => !(await left(parcelId)).row);
+    await until(async () => !(await left(parcelId)).row, 'the parcel to be gone');
     const { body } = await server.done(`/${exchangeType}`, { temporaryTokenSpace: token, data: 'AAAA' }, ada.token);
     expect(body).toMatchObject({ token, size: 3 });
   });
@@ -153,11 +150,11 @@ describe('a command that is held', () => {
     await days(2);
     expect(await item(token)).toMatchObject({ version: 1, size: 3 });
     await reject(first.commandId);
-    await until(async () => !(await left(first.parcelId)).row);
+    await until(async () => !(await left(first.parcelId)).row, 'the first parcel to be gone');
     expect(await left(first.parcelId)).toEqual(nothing);
     expect(await left(second.parcelId)).toEqual(all);
     await clear(second.commandId);
-    await until(async () => (await item(token)).version === 2);
+    await until(async () => (await item(token)).version === 2, 'the second version');
     expect(await item(token)).toMatchObject({ size: 4 });
   });
 
@@ -167,10 +164,10 @@ describe('a command that is held', () => {
     const second = await hold(tokenId);
     await days(1);
     await reject(first.commandId);
-    await until(async () => !(await left(first.parcelId)).row);
+    await until(async () => !(await left(first.parcelId)).row, 'the first parcel to be gone');
     await deadlines.runDue();
     expect(await statusOf(tokenId)).toBe('temporary');
     await clear(second.commandId);
-    await until(async () => (await statusOf(tokenId)) === 'permanent');
+    await until(async () => (await statusOf(tokenId)) === 'permanent', 'the token to be permanent');
   });
 });

@@ -3,7 +3,7 @@ import { uuid7 } from '@symbolon/crypto';
 import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { ManualClock, Streams } from '@symbolon/kernel';
 import { Deadlines } from '@symbolon/projection';
-import { type TestProfile, TestServer } from '@symbolon/testing';
+import { type TestProfile, TestServer, until } from '@symbolon/testing';
 import { tokenVaultMigrations, TokenVaultModule } from '../index';
 import { SimulatedDevices } from '../simulated-devices';
 
@@ -46,9 +46,6 @@ describe('a batch', () => {
   }
   const left = () => rows('select 1 from token_vault.batch_item union all select 1 from token_vault.pending_batch');
   const spooled = () => rows('select 1 from token_vault.parcel where in_transit and profile_id = $1', ada.profileId);
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 
   test('stores many values in one command, each under a token of its own, in order', async () => {
     const { status, body } = await post(store, { items: values(40) });
@@ -95,7 +92,7 @@ describe('a batch', () => {
     const { body } = await post(store, { items: values(4) }, { wait: 0 });
     const tokens = () =>
       rows(`select token_id from token_vault.token where reserved_by = $1 order by 1`, body.commandId);
-    await until(async () => (await tokens()).length === 4);
+    await until(async () => (await tokens()).length === 4, 'four tokens');
     const [first, second] = await rows(
       `select data from es.event where type = 'data_token.data_exchanged' and data->>'profileId' = $1`,
       ada.profileId,
@@ -103,10 +100,10 @@ describe('a batch', () => {
     const ends = () =>
       rows('select 1 from token_vault.batch_item where command_id = $1 and ended is not null', body.commandId);
     await devices.acknowledge(first.data);
-    await until(async () => (await ends()).length === 1);
+    await until(async () => (await ends()).length === 1, 'one end');
     clock.advance(50);
     await devices.acknowledge(second.data);
-    await until(async () => (await ends()).length === 2);
+    await until(async () => (await ends()).length === 2, 'two ends');
     clock.advance(20);
     await deadlines.runDue();
     expect(await ends()).toHaveLength(2);
@@ -123,6 +120,7 @@ describe('a batch', () => {
         await deadlines.runDue(),
         (await server.get('/data-token/list-data-tokens', ada)).body.meta.count === 2
       ),
+      'two tokens',
     );
   });
 
@@ -132,7 +130,7 @@ describe('a batch', () => {
       status: 'rejected',
       reason: 'storage.no_devices',
     });
-    await until(async () => (await spooled()).length === 0);
+    await until(async () => (await spooled()).length === 0, 'no parcel in transit');
   });
 
   test('the same Idempotency-Key stores nothing twice', async () => {

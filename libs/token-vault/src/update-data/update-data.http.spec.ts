@@ -2,7 +2,7 @@ import { KeyStore } from '@symbolon/crypto';
 import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { ManualClock } from '@symbolon/kernel';
 import { Deadlines } from '@symbolon/projection';
-import { type TestProfile, TestServer } from '@symbolon/testing';
+import { type TestProfile, TestServer, until } from '@symbolon/testing';
 import { tokenVaultMigrations, TokenVaultModule } from '../index';
 import { SimulatedDevices } from '../simulated-devices';
 
@@ -68,9 +68,6 @@ describe('updating a data token', () => {
     (await rows('select type from es.event where stream = $1 order by revision', `token-${tokenId}`)).map(({ type }) =>
       type.slice('data_token.'.length),
     );
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
-  }
   const data = fresh.toString('base64');
 
   test('gives the new version from its first acknowledgement on, and destroys the key of the old one', async () => {
@@ -89,7 +86,7 @@ describe('updating a data token', () => {
       'version_confirmed',
     ]);
     clock.advance(3);
-    await until(async () => (await deadlines.runDue(), (await keysOf(tokenId)).length === 1));
+    await until(async () => (await deadlines.runDue(), (await keysOf(tokenId)).length === 1), 'one key');
     const keys = server.served.app.get(KeyStore);
     expect(await keys.tokenKey(ada.profileId, oldKey!)).toBeNull();
     expect(await keysOf(tokenId)).not.toContain(oldKey);
@@ -100,7 +97,7 @@ describe('updating a data token', () => {
     const { token, tokenId } = await store();
     devices.behaviour = 'silent';
     const { body } = await update({ token, data, fileName: 'new' }, 0);
-    await until(async () => (await eventsOf(tokenId)).includes('data_replaced'));
+    await until(async () => (await eventsOf(tokenId)).includes('data_replaced'), 'the event data_replaced');
     expect((await update({ token, data })).body.reason).toBe('data_token.busy');
     devices.behaviour = 'honest';
     expect(await fetched(await ask(token))).toBe(old.toString());
@@ -110,11 +107,14 @@ describe('updating a data token', () => {
     ).toBe('data_token.busy');
 
     clock.advance(61);
-    await until(async () => (await deadlines.runDue(), (await eventsOf(tokenId)).includes('write_failed')));
+    await until(
+      async () => (await deadlines.runDue(), (await eventsOf(tokenId)).includes('write_failed')),
+      'the event write_failed',
+    );
     const ended = await server.get(`/request-status/${body.commandId}`, { token: ada.token, wait: 20 });
     expect(ended.body).toMatchObject({ status: 'rejected', reason: 'storage.no_device_answered' });
     expect(await item(token)).toMatchObject({ version: 1, size: old.length, meta: { file: null } });
-    await until(async () => (await keysOf(tokenId)).length === 1);
+    await until(async () => (await keysOf(tokenId)).length === 1, 'one key');
     devices.behaviour = 'honest';
     expect(await fetched(await ask(token))).toBe(old.toString());
     expect((await update({ token, data })).body.body).toEqual({ token, version: 3 });
@@ -133,7 +133,7 @@ describe('updating a data token', () => {
       clock.advance(10);
       await deadlines.runDue();
       return (await keysOf(tokenId)).length === 1;
-    });
+    }, 'one key');
   });
 
   test('sections replace sections, short forms keep the other keys', async () => {
