@@ -1,15 +1,8 @@
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { EventStore } from '@symbolon/kernel';
 import { Deadlines, ProjectionRunner, ReactorRunner } from '@symbolon/projection';
 import { type TestProfile, TestServer } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from './index';
-import { SimulatedDevices } from './simulated-devices';
-
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
+import { SimulatedDevices } from '../test/simulated-devices';
+import { contexts } from '../test/test-vault';
 
 describe('a server that starts again and has lost every cursor', () => {
   let server: TestServer;

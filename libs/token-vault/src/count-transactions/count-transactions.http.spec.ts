@@ -1,17 +1,12 @@
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
-import { type TestProfile, TestServer } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
-import { SimulatedDevices } from '../simulated-devices';
+import type { TestProfile, TestServer } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 import { periodOf } from './periods';
 
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
 const path = '/data-token/transaction-count-statistics';
 
 describe('counting transactions', () => {
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let ada: TestProfile;
@@ -20,8 +15,8 @@ describe('counting transactions', () => {
   const begun = new Date(Math.floor(Date.now() / 1000) * 1000);
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts });
-    devices = new SimulatedDevices(server.served.app);
+    vault = await startVault();
+    ({ server, devices } = vault);
     ada = await server.profile();
     eve = await server.profile();
     await devices.add(ada.profileId);
@@ -46,10 +41,7 @@ describe('counting transactions', () => {
     await post('configure-file-meta', { token: first, fileName: 'b', extension: '' });
     await post('delete-data', { token: second });
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
 
   async function count(query: Record<string, string> = {}, profile = ada) {
     return server.get(`${path}?${new URLSearchParams(query)}`, profile);

@@ -1,31 +1,22 @@
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
-import { type TestProfile, TestServer } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
-import { SimulatedDevices } from '../simulated-devices';
-
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
+import type { TestProfile, TestServer } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 
 describe('reserving a token and exchanging data for it', () => {
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let ada: TestProfile;
   let eve: TestProfile;
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts });
-    devices = new SimulatedDevices(server.served.app);
+    vault = await startVault();
+    ({ server, devices } = vault);
     ada = await server.profile();
     eve = await server.profile();
     await devices.add(ada.profileId);
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
   beforeEach(() => {
     devices.behaviour = 'honest';
   });

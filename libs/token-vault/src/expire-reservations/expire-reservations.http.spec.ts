@@ -1,29 +1,23 @@
 import { KeyStore, uuid7 } from '@symbolon/crypto';
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { ManualClock } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { Deadlines } from '@symbolon/projection';
-import { type TestProfile, TestServer } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
+import type { TestProfile, TestServer } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 import { Parcels } from '../parcel/parcels';
-import { SimulatedDevices } from '../simulated-devices';
-
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
 
 describe('what time does to tokens', () => {
   const clock = new ManualClock(Date.now());
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let deadlines: Deadlines;
   let ada: TestProfile;
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts, clock });
-    devices = new SimulatedDevices(server.served.app);
+    vault = await startVault({ clock });
+    ({ server, devices } = vault);
     deadlines = server.served.app.get(Deadlines);
   });
   beforeEach(async () => {
@@ -31,10 +25,7 @@ describe('what time does to tokens', () => {
     ada = await server.profile();
     await devices.add(ada.profileId);
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
 
   async function reserve() {
     const { commandId } = await server.done('/data-token/reserve-token-space', { context: 'a', ttl: 5 }, ada.token);

@@ -1,15 +1,9 @@
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
-import { type TestProfile, TestServer, TestSocket } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
-import { SimulatedDevices } from '../simulated-devices';
-
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
+import { type TestProfile, type TestServer, TestSocket } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 
 describe('listing tokens and configuring their meta', () => {
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let ada: TestProfile;
@@ -17,8 +11,8 @@ describe('listing tokens and configuring their meta', () => {
   let tokens: string[];
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts });
-    devices = new SimulatedDevices(server.served.app);
+    vault = await startVault();
+    ({ server, devices } = vault);
     ada = await server.profile();
     eve = await server.profile();
     await devices.add(ada.profileId);
@@ -39,10 +33,7 @@ describe('listing tokens and configuring their meta', () => {
     await exchange(tokens[1]!);
     await reserve(eve, { context: 'invoices/2026' });
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
 
   async function reserve(profile: TestProfile, fields: object): Promise<string> {
     const { commandId } = await server.done('/data-token/reserve-token-space', fields, profile.token);

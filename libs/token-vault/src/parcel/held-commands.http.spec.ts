@@ -1,25 +1,20 @@
 import type { CommandEvent } from '@symbolon/contracts';
 import { KeyStore, uuid7 } from '@symbolon/crypto';
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { type Cause, ManualClock, Streams } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { Registry } from '@symbolon/platform';
 import { Deadlines, ProjectionRunner } from '@symbolon/projection';
-import { password, type TestProfile, TestServer, until } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
-import { SimulatedDevices } from '../simulated-devices';
+import { password, type TestProfile, type TestServer, until } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 import { one, Parcels } from './parcels';
 
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
 const exchangeType = 'data-token/exchange-data-for-token';
 
 /** Streams of commands written by hand, as a gate leaves them: accepted alone, and later cleared or rejected. */
 describe('a command that is held', () => {
   const clock = new ManualClock(Date.now());
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let deadlines: Deadlines;
@@ -27,18 +22,15 @@ describe('a command that is held', () => {
   let ada: TestProfile;
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts, clock });
+    vault = await startVault({ clock });
+    ({ server, devices } = vault);
     const { app } = server.served;
-    devices = new SimulatedDevices(app);
     deadlines = app.get(Deadlines);
     parcels = app.get(Parcels);
     ada = await server.profile();
     await devices.add(ada.profileId);
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
 
   async function reserve() {
     const { commandId } = await server.done('/data-token/reserve-token-space', { context: 'a', ttl: 1 }, ada.token);

@@ -1,37 +1,29 @@
 import { importX25519Private, KeyStore, openStreamFrom } from '@symbolon/crypto';
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
-import { type TestProfile, TestServer, TestSocket } from '@symbolon/testing';
+import { type TestProfile, type TestServer, TestSocket } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
-import { SimulatedDevices } from '../simulated-devices';
 
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
 const small = Buffer.alloc(65_536, 'a small payload ');
 const large = Buffer.alloc(65_537, 'a larger payload ');
 
 describe('requesting, downloading and deleting data', () => {
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let ada: TestProfile;
   let eve: TestProfile;
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts });
-    devices = new SimulatedDevices(server.served.app);
+    vault = await startVault();
+    ({ server, devices } = vault);
     ada = await server.profile();
     eve = await server.profile();
     await devices.add(ada.profileId);
     await devices.add(eve.profileId);
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
   beforeEach(() => {
     devices.behaviour = 'honest';
   });

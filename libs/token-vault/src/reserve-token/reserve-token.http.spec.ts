@@ -1,17 +1,10 @@
 import { CommandBus } from '@nestjs/cqrs';
 import type { Context } from '@symbolon/command-log';
 import { KeyStore, uuid7 } from '@symbolon/crypto';
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { ProjectionRunner } from '@symbolon/projection';
 import { TestServer } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
+import { contexts } from '../../test/test-vault';
 import { ReserveToken } from './reserve-token.command';
-
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
 
 describe('a reservation that was cut off and runs again', () => {
   let server: TestServer;

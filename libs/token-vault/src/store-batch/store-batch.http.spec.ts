@@ -1,30 +1,25 @@
 import type { PolicyEvent } from '@symbolon/contracts';
 import { uuid7 } from '@symbolon/crypto';
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { ManualClock, Streams } from '@symbolon/kernel';
 import { Deadlines } from '@symbolon/projection';
-import { type TestProfile, TestServer, until } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
-import { SimulatedDevices } from '../simulated-devices';
+import { type TestProfile, type TestServer, until } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
 const store = '/data-token/batch';
 const request = '/data-token/batch-request';
 
 describe('a batch', () => {
   const clock = new ManualClock(Date.now());
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let deadlines: Deadlines;
   let ada: TestProfile;
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts, clock });
-    devices = new SimulatedDevices(server.served.app);
+    vault = await startVault({ clock });
+    ({ server, devices } = vault);
     deadlines = server.served.app.get(Deadlines);
   });
   beforeEach(async () => {
@@ -32,10 +27,7 @@ describe('a batch', () => {
     ada = await server.profile();
     await devices.add(ada.profileId);
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
 
   const values = (count: number) =>
     Array.from({ length: count }, (_, n) => ({ data: Buffer.from(`value ${n}`).toString('base64'), context: `c${n}` }));

@@ -1,29 +1,24 @@
 import { KeyStore } from '@symbolon/crypto';
-import { identityMigrations, IdentityModule } from '@symbolon/identity';
 import { ManualClock } from '@symbolon/kernel';
 import { Deadlines } from '@symbolon/projection';
-import { type TestProfile, TestServer, until } from '@symbolon/testing';
-import { tokenVaultMigrations, TokenVaultModule } from '../index';
-import { SimulatedDevices } from '../simulated-devices';
+import { type TestProfile, type TestServer, until } from '@symbolon/testing';
+import type { SimulatedDevices } from '../../test/simulated-devices';
+import { startVault, type TestVault } from '../../test/test-vault';
 
-const contexts = {
-  modules: [IdentityModule, TokenVaultModule],
-  migrations: [...identityMigrations, ...tokenVaultMigrations],
-  entities: [],
-};
 const old = Buffer.from('the first version');
 const fresh = Buffer.from('the second version');
 
 describe('updating a data token', () => {
   const clock = new ManualClock(Date.now());
+  let vault: TestVault;
   let server: TestServer;
   let devices: SimulatedDevices;
   let deadlines: Deadlines;
   let ada: TestProfile;
 
   beforeAll(async () => {
-    server = await TestServer.start({ contexts, clock });
-    devices = new SimulatedDevices(server.served.app);
+    vault = await startVault({ clock });
+    ({ server, devices } = vault);
     deadlines = server.served.app.get(Deadlines);
     ada = await server.profile();
     await devices.add(ada.profileId);
@@ -31,10 +26,7 @@ describe('updating a data token', () => {
   beforeEach(() => {
     devices.behaviour = 'honest';
   });
-  afterAll(async () => {
-    await devices.stop();
-    await server.stop();
-  });
+  afterAll(() => vault.stop());
 
   async function reserve(fields: object = {}) {
     const { commandId } = await server.done('/data-token/reserve-token-space', { context: 'a', ...fields }, ada.token);

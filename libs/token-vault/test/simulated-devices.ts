@@ -8,7 +8,7 @@ import { ProjectionRunner } from '@symbolon/projection';
 
 export type Behaviour = 'honest' | 'silent' | 'missing' | 'garbage';
 
-/** For specs: devices and the way to them, played by events alone, as this context meets them. */
+/** Devices and the way to them, played by events alone, as this context meets them. */
 export class SimulatedDevices {
   behaviour: Behaviour = 'honest';
   /** L2 bytes by digest. */
