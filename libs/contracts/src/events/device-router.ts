@@ -87,6 +87,10 @@ export type ReadFailed = Event<
   'storage.read_failed',
   { tokenId: string; version: number; deviceIdentifier: string; requestId: string; reason: 'not_found' | 'corrupt' }
 >;
+/** Nothing usable came: the reason key of the waiting command. */
+export type ReadingFailed = Event<'storage.reading_failed', { requestId: string; reason: string }>;
+export type ReadingEvent = ReadDispatched | ReadAnswered | ReadFailed | ReadingFailed;
+
 /**
  * Stream `copying-<requestId>`, followed there by the events of a reading: a token that `deviceIdentifier` lacks is read
  * from `sources` and then written to it. What it was thought to hold of this version it does not.
@@ -104,6 +108,7 @@ export type CopyOrdered = Event<
     sealedSize: number;
   }
 >;
+
 /** Stream `synchronization-<commandId>`. */
 export type SynchronizationStarted = Event<
   'storage.synchronization_started',
@@ -111,6 +116,3 @@ export type SynchronizationStarted = Event<
 >;
 export type Synchronized = Event<'storage.synchronized', { deviceIdentifier: string; count: number; missing: number }>;
 export type SynchronizationEvent = CopyOrdered | SynchronizationStarted | Synchronized;
-/** Nothing usable came: the reason key of the waiting command. */
-export type ReadingFailed = Event<'storage.reading_failed', { requestId: string; reason: string }>;
-export type ReadingEvent = ReadDispatched | ReadAnswered | ReadFailed | ReadingFailed;
