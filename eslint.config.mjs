@@ -58,7 +58,7 @@ const tests = [
 const pure = ['libs/**/*.{events,model,decide,process,upcast}.ts'];
 
 const testingOnlyInTests = {
-  group: ['@symbolon/testing', '@symbolon/event-store/contract', '@nestjs/testing'],
+  group: ['@symbolon/testing', '@symbolon/event-store/contract'],
   message: 'The testing library is for tests.',
 };
 const adaptersOnlyInModules = { group: ['**/adapters/*', '**/adapters'], message: 'Only a module binds an adapter.' };
