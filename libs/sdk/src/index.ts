@@ -4,8 +4,11 @@ export { type BodyCipher, type Opened, openForToken, type Place, sealForToken } 
 export type { ByteSource } from './byte-source';
 export type { ChannelMessage, WebSocketClass, WebSocketLike } from './channel';
 export { SealError } from './cobblestone';
+export * from './connect';
 export { decodePublicKey, encodePublicKey, fingerprintOf, KeyFormError, ProfileKeys } from './profile-keys';
 export { kindOf, Refused, type RefusalKind, TimedOut, Unreachable } from './refused';
 export { openMeta, type SealedMeta, sealMeta } from './sealed-meta';
-export * from './session';
+export { Session } from './session';
+export * from './session-errors';
+export type * from './session-options';
 export type { Reason } from '@symbolon/contracts';

@@ -7,7 +7,8 @@ import { SealError } from './cobblestone';
 import { streamOf } from './byte-source';
 import { ProfileKeys } from './profile-keys';
 import { openMeta, sealMeta } from './sealed-meta';
-import { connect, type Session } from './session';
+import { connect } from './connect';
+import type { Session } from './session';
 
 const place = { token: 'dt_one', profileId };
 const meta = { fileName: 'ledger.pdf', extension: 'pdf', size: 5, fields: { year: 2026 } };

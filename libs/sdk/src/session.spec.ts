@@ -2,17 +2,12 @@ import { WebSocket } from 'ws';
 import { FakeVault, problem, profileId } from '../test/fake-vault';
 import { drained, streamed, textBytes } from '../test/pieces';
 import { SealError } from './cobblestone';
+import { connect, registerProfile } from './connect';
 import { encodePublicKey, fingerprintOf, ProfileKeys } from './profile-keys';
 import { kindOf, Refused, TimedOut, Unreachable } from './refused';
-import {
-  connect,
-  type ConnectOptions,
-  KeysMissing,
-  PinMismatch,
-  registerProfile,
-  RolledBack,
-  type Session,
-} from './session';
+import type { Session } from './session';
+import { KeysMissing, PinMismatch, RolledBack } from './session-errors';
+import type { ConnectOptions } from './session-options';
 import type { WebSocketClass } from './channel';
 
 const webSocket = WebSocket as unknown as WebSocketClass;

@@ -1,197 +1,44 @@
 import type {
-  AuthenticatorItem,
-  Authorization,
   CommandAccepted,
   CommandStatus,
   DataReady,
-  DeviceConfiguration,
-  DeviceItem,
-  DeviceLogin,
   Exchanged,
   List,
   ListedToken,
-  PolicyItem,
-  PolicyTemplate,
-  Pool,
   RegisteredKey,
-  ServerKey,
-  StorageItem,
   TemporaryToken,
   TokenItem,
-  VotingConfiguration,
-  VotingSettings,
 } from './answers';
-import { type Answer, answerOf, Api, type CallOptions, type Fields, pause, send } from './api';
-import { type BodyCipher, openForToken, type Place, sealForToken } from './application-layer';
+import { type Answer, answerOf, type Api, type Fields, pause, send } from './api';
+import { openForToken, type Place, sealForToken } from './application-layer';
 import { abandon, type ByteSource, bytesOf, piecesOf, streamOf } from './byte-source';
-import { Channel, type ChannelMessage, type WebSocketClass } from './channel';
+import type { Channel, ChannelMessage } from './channel';
 import { SealError } from './cobblestone';
-import { fingerprintOf, type ProfileKeys } from './profile-keys';
-import { Refused, TimedOut, Unreachable } from './refused';
+import { Commands, HELD } from './commands';
+import { type ProfileKeys } from './profile-keys';
+import { Refused, Unreachable } from './refused';
 import { openMeta, type SealedMeta, sealMeta } from './sealed-meta';
+import { KeysMissing, RolledBack } from './session-errors';
+import type {
+  CipherChoice,
+  CommandOptions,
+  Fetched,
+  FetchOptions,
+  ListOptions,
+  Outcome,
+  Stored,
+  StoreOptions,
+  TokenFilters,
+  UpdateOptions,
+} from './session-options';
+import { authenticatorsOf, devicesOf, policiesOf, storageOf, votingOf } from './session-rows';
 
 /** Inline payloads (row 25) hold at most this many bytes. */
 const INLINE = 262_144;
-/** Seconds for which a call is held open: an answer in this time costs no second message. */
-const HELD = 10;
-/** Seconds for which a status is asked at one go while no channel is joined: the most that the server allows. */
-const POLL = 30;
-/** Milliseconds after which a quiet channel is doubted and the command's status is asked. */
-const QUIET_MS = 30_000;
 
 /** Milliseconds in which a write ends one way or the other, and between two looks at it. */
 const LOST_MS = 70_000;
 const LOOK_AGAIN_MS = 500;
-
-/** The server's key is not the one that this client knows: somebody may be between. */
-export class PinMismatch extends Error {
-  override readonly name = 'PinMismatch';
-
-  constructor(
-    readonly expected: string,
-    readonly actual: string,
-  ) {
-    super(`the server's key has the fingerprint ${actual}, expected was ${expected}`);
-  }
-}
-
-/** The server gave an older version than the caller, or this session, has seen already. */
-export class RolledBack extends Error {
-  override readonly name = 'RolledBack';
-
-  constructor(
-    readonly version: number,
-    readonly expected: number,
-  ) {
-    super(`the server gave version ${version} of the data, at least ${expected} was expected`);
-  }
-}
-
-/** Sealing and opening need the profile's keys, and the session has none. */
-export class KeysMissing extends Error {
-  override readonly name = 'KeysMissing';
-
-  constructor() {
-    super('this session has no keys of the profile');
-  }
-}
-
-export interface Origin {
-  /** The server's origin, for example `http://127.0.0.1:8009`. */
-  readonly url: string;
-  /** The client WebSocket, where it is not `/ws` on the same origin. */
-  readonly webSocketUrl?: string | undefined;
-  /** The class to use where there is no global WebSocket (Node 20); without any, the session polls. */
-  readonly webSocket?: WebSocketClass | undefined;
-  /** False: no WebSocket at all, for a session that only asks; commands are waited for by holding calls. */
-  readonly channel?: boolean | undefined;
-  /** Fingerprint of the server's public key as this client knows it. Another key is refused with `PinMismatch`. */
-  readonly pin?: string | undefined;
-  /** How the program calls itself: people who vote on what it asks for are shown it. A browser puts its own name. */
-  readonly userAgent?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export type Credentials = { readonly token: string } | { readonly username: string; readonly password: string };
-
-export type CipherChoice = (bytes: number | null) => BodyCipher | undefined | Promise<BodyCipher | undefined>;
-
-export type ConnectOptions = Origin &
-  Credentials & {
-    /** The profile's keys, for `store` and `fetch`. */
-    readonly keys?: ProfileKeys | undefined;
-    /** Asked before each body of so many bytes (null: not known) for what shall seal or open it instead of WebCrypto. */
-    readonly cipher?: CipherChoice | undefined;
-  };
-
-export interface CommandOptions {
-  /** A key of the caller's own, to repeat a command across restarts; else one is made. */
-  readonly idempotencyKey?: string | undefined;
-  /** Seconds until `TimedOut`; without it, as long as it takes. The command itself goes on. */
-  readonly timeout?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A command that has succeeded. */
-export interface Outcome<T = unknown> {
-  readonly commandId: string;
-  readonly body: T;
-  readonly poolId: string | null;
-}
-
-export interface StoreOptions {
-  /** Text of 1 to 255 characters, seen by the server; default `sealed`. */
-  readonly context?: string | undefined;
-  /** Minutes (1 to 60) for which the reservation lives until the upload begins. */
-  readonly ttl?: number | undefined;
-  /** Token meta in the clear: `file`, `data`, `information_security_risk`. */
-  readonly meta?: Fields | undefined;
-  /** Describes the data: sealed for this profile, or with `plainMeta` in the clear, where the server can filter by it. */
-  readonly describe?: SealedMeta | undefined;
-  readonly plainMeta?: boolean | undefined;
-  /** Hands the bytes over as they are, unsealed. */
-  readonly raw?: boolean | undefined;
-  /** Length of the source in bytes; hides it by padding the envelope (at most 12 % more). */
-  readonly padTo?: number | undefined;
-  /** Called with the bytes of the source that went out so far. */
-  readonly onProgress?: ((bytes: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface Stored {
-  readonly token: string;
-  readonly version: number;
-  /** Bytes of the source. */
-  readonly size: number;
-  /** Where a description was to be sealed. False: the data is stored, the description is not; `update` stores it later. */
-  readonly described?: boolean;
-}
-
-export interface UpdateOptions {
-  /** Up to 262,144 bytes, sealed; what is larger needs a token of its own. Without it the data stays. */
-  readonly data?: Uint8Array | undefined;
-  readonly describe?: SealedMeta | undefined;
-  readonly plainMeta?: boolean | undefined;
-  /** Sections in the clear, each of which replaces the token's. */
-  readonly meta?: Fields | undefined;
-  readonly context?: string | undefined;
-  /** Hands the data over as it is. */
-  readonly raw?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface FetchOptions {
-  /** Refuse any version below this one with `RolledBack`. */
-  readonly atLeast?: number | undefined;
-  /** Take the bytes as the server gives them, sealed or not. */
-  readonly raw?: boolean | undefined;
-  /** Called with the bytes that came out so far. */
-  readonly onProgress?: ((bytes: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface Fetched {
-  /** Provisional until it has ended well: it errors with `SealError` when the rest is damaged or missing. */
-  readonly stream: ReadableStream<Uint8Array>;
-  /** The writer's version, signed by it; null with `raw`. */
-  readonly version: number | null;
-  /** Bytes of the stream, where they are known from the start. */
-  readonly size: number | null;
-}
-
-export interface ListOptions {
-  readonly page?: number | undefined;
-  readonly perPage?: number | undefined;
-}
-
-export interface TokenFilters {
-  readonly context?: string | undefined;
-  readonly fileName?: string | undefined;
-  readonly extension?: string | undefined;
-  readonly type?: string | undefined;
-  readonly token?: string | undefined;
-  readonly status?: 'temporary' | 'permanent' | undefined;
-}
 
 /** The most that a page holds. */
 const EVERY = 100;
@@ -205,84 +52,6 @@ const FILTERS = {
   status: 'filters[status]',
 } as const satisfies Record<keyof TokenFilters, string>;
 
-/** Signs in (or takes a token), checks the pin, and joins the channel before any command is given. */
-export async function connect(options: ConnectOptions): Promise<Session> {
-  const anonymous = new Api(options.url, null, options.userAgent);
-  if (options.pin !== undefined) await checkPin(anonymous, options.pin, options.signal);
-  const token =
-    'token' in options
-      ? options.token
-      : (await signIn(anonymous, options.username, options.password, options.signal)).authorizationToken;
-  const channel = channelFor(options, token);
-  await channel?.open();
-  return new Session(
-    anonymous.withToken(token),
-    token,
-    channel,
-    options.keys ?? null,
-    options.cipher ?? (() => undefined),
-  );
-}
-
-/** Registers a new profile (row 3). Throws `Refused`, for example with `profile.username_taken`. */
-export async function registerProfile(
-  options: Origin & { readonly username: string; readonly password: string },
-): Promise<{ readonly profileId: string }> {
-  const api = new Api(options.url, null, options.userAgent);
-  if (options.pin !== undefined) await checkPin(api, options.pin, options.signal);
-  const { username, password, signal } = options;
-  const outcome = await new Session(api, null, null, null).command<{ profileId: string }>(
-    '/profile/register-profile',
-    { username, password },
-    { signal },
-  );
-  return outcome.body;
-}
-
-/** The server's public key and its fingerprint (row 22), for comparison by people and for pinning. */
-export async function serverKey(
-  origin: Pick<Origin, 'url' | 'signal'>,
-): Promise<ServerKey & { readonly fingerprint: string }> {
-  return serverKeyOf(new Api(origin.url, null), origin.signal);
-}
-
-async function serverKeyOf(api: Api, signal?: AbortSignal): Promise<ServerKey & { readonly fingerprint: string }> {
-  const { body } = await api.get<ServerKey>('/dptcab/public-key', { signal });
-  return { ...body, fingerprint: await fingerprintOf(body.publicKey) };
-}
-
-async function checkPin(api: Api, pin: string, signal?: AbortSignal): Promise<void> {
-  const { fingerprint } = await serverKeyOf(api, signal);
-  if (fingerprint !== pin.toLowerCase()) throw new PinMismatch(pin.toLowerCase(), fingerprint);
-}
-
-/** Row 4. Under a login policy the answer is a command; the call is repeated with its id once it is final. */
-async function signIn(api: Api, username: string, password: string, signal?: AbortSignal): Promise<Authorization> {
-  let commandId: string | undefined;
-  for (;;) {
-    const { status, body } = await api.post<Authorization | CommandAccepted | CommandStatus>('/profile/authenticate', {
-      fields: { username, password, commandId },
-      wait: POLL,
-      repeat: true,
-      signal,
-    });
-    if ('authorizationToken' in body) return body;
-    if (typeof body.commandId !== 'string')
-      throw new Refused({ key: 'internal_error', detail: 'a login without a token', status });
-    commandId = body.commandId;
-    // Pending or not, the next call says: a rejection, which is a status like any other here, is its 403.
-    if (status === 202) await api.get<CommandStatus>(`/request-status/${commandId}`, { wait: POLL, signal });
-  }
-}
-
-function channelFor(options: Origin, token: string): Channel | null {
-  const webSocket = options.webSocket ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
-  if (!webSocket || options.channel === false) return null;
-  const url = new URL(options.webSocketUrl ?? '/ws', options.url);
-  url.protocol = url.protocol.replace('http', 'ws');
-  return new Channel(url.href, token, webSocket);
-}
-
 /**
  * A signed-in profile. Commands resolve when they are final and reject with `Refused`; nothing else about them needs
  * to be known. Close the session when it is done with: its WebSocket would keep a Node process alive.
@@ -291,6 +60,7 @@ export class Session {
   /** Highest versions seen, by data token: the floor below which `fetch` refuses. */
   private readonly versions = new Map<string, number>();
   private owner: Promise<string> | null = null;
+  private readonly commands: Commands;
 
   /** Made by `connect`. */
   constructor(
@@ -300,7 +70,9 @@ export class Session {
     private readonly channel: Channel | null,
     private keys: ProfileKeys | null,
     private readonly cipher: CipherChoice = () => undefined,
-  ) {}
+  ) {
+    this.commands = new Commands(api, channel);
+  }
 
   close(): void {
     this.channel?.close();
@@ -330,14 +102,8 @@ export class Session {
    * Gives a command and waits until it is final, over the call itself, the WebSocket, or the command's status,
    * whichever speaks first. A broken connection repeats the call under the same idempotency key.
    */
-  async command<T = unknown>(path: string, fields: Fields = {}, options: CommandOptions = {}): Promise<Outcome<T>> {
-    const call: CallOptions = {
-      fields,
-      idempotencyKey: options.idempotencyKey ?? globalThis.crypto.randomUUID(),
-      wait: Math.floor(Math.min(options.timeout ?? HELD, HELD)),
-      signal: options.signal,
-    };
-    return this.settle<T>(await this.api.post(path, call), options);
+  command<T = unknown>(path: string, fields: Fields = {}, options: CommandOptions = {}): Promise<Outcome<T>> {
+    return this.commands.command<T>(path, fields, options);
   }
 
   /** The status of a command (row 2). */
@@ -345,15 +111,12 @@ export class Session {
     commandId: string,
     options: { readonly wait?: number; readonly signal?: AbortSignal } = {},
   ): Promise<CommandStatus> {
-    return this.api.get<CommandStatus>(statusPath(commandId), options).then(({ body }) => body);
+    return this.commands.status(commandId, options);
   }
 
   /** Waits for a command that was given earlier, perhaps by another process. */
-  async outcome<T = unknown>(
-    commandId: string,
-    options: Omit<CommandOptions, 'idempotencyKey'> = {},
-  ): Promise<Outcome<T>> {
-    return this.settle<T>(await this.api.get(statusPath(commandId), { signal: options.signal }), options);
+  outcome<T = unknown>(commandId: string, options: Omit<CommandOptions, 'idempotencyKey'> = {}): Promise<Outcome<T>> {
+    return this.commands.outcome<T>(commandId, options);
   }
 
   /**
@@ -535,93 +298,12 @@ export class Session {
     }
   }
 
-  readonly devices = {
-    /** Row 35: the commandId is what `login` takes. */
-    add: (deviceName: string, options?: CommandOptions): Promise<Outcome<{ readonly deviceIdentifier: string }>> =>
-      this.command('/device/request-unique-identifier', { deviceName }, options),
-    /** Row 36: the device's own login is in the first answer only. */
-    login: (commandId: string): Promise<DeviceLogin> =>
-      this.call('/device/retrieve-unique-identifier', { id: commandId }),
-    list: (
-      filter: { readonly status?: DeviceItem['status'] | undefined } = {},
-      page: ListOptions = {},
-    ): Promise<List<DeviceItem>> => this.query('/device/retrieve-profile-devices', { ...filter, ...page }),
-    approve: (deviceIdentifier: string, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/device/approve-device', { deviceIdentifier }, options),
-    reject: (deviceIdentifier: string, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/device/reject-device', { deviceIdentifier }, options),
-    /** Row 41: the secrets are in the first answer only, unless `rotate` makes new ones. */
-    configuration: (deviceIdentifier: string, rotate = false): Promise<DeviceConfiguration> =>
-      this.query(
-        `/device/retrieve-device-configuration/${encodeURIComponent(deviceIdentifier)}`,
-        rotate ? { rotate } : {},
-      ),
-  };
-
-  readonly storage = {
-    /** Row 43: the device must be approved and have registered its key. */
-    register: (deviceIdentifier: string, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/storage/register', { deviceIdentifier }, options),
-    list: (page: ListOptions = {}): Promise<List<StorageItem>> =>
-      this.query('/storage/list-storage-devices', { ...page }),
-  };
-
-  readonly authenticators = {
-    /** Row 47: the device must be approved and have registered its key. */
-    register: (deviceIdentifier: string, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/verified-authenticator/register', { deviceIdentifier }, options),
-    remove: (deviceIdentifier: string, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/verified-authenticator/remove', { deviceIdentifier }, options),
-    list: (page: ListOptions = {}): Promise<List<AuthenticatorItem>> =>
-      this.query('/verified-authenticator/list-verified-authenticators', { ...page }),
-  };
-
+  readonly devices = devicesOf(this);
+  readonly storage = storageOf(this);
+  readonly authenticators = authenticatorsOf(this);
   /** How votes of this profile are held (rows 49 to 58, 86, 87). */
-  readonly voting = {
-    settings: (): Promise<VotingSettings> => this.query('/verified-authenticator/retrieve-strategy'),
-    setQuorum: (quorumSize: number, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/verified-authenticator/set-quorum-size', { quorumSize }, options),
-    setStrategy: (strategy: string, params?: string, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/verified-authenticator/set-quorum-strategy', { strategy, strategy_params: params }, options),
-    setTimeLimit: (timeLimit: number, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/verified-authenticator/set-voting-time-limit', { timeLimit }, options),
-    setAttempts: (numberOfAttempts: number, options?: CommandOptions): Promise<Outcome> =>
-      this.command('/verified-authenticator/set-maximum-voting-attempts', { numberOfAttempts }, options),
-    /** Fields of row 55. */
-    configure: (fields: Fields, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
-      this.command('/verified-authenticator/voting-configuration/register', fields, options),
-    /** `name` or `id`, and the fields of row 55 that change. */
-    reconfigure: (fields: Fields, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
-      this.command('/verified-authenticator/voting-configuration/update', fields, options),
-    configurations: (page: ListOptions = {}): Promise<List<VotingConfiguration>> =>
-      this.query('/verified-authenticator/voting-configuration/list', { ...page }),
-    removeConfiguration: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
-      this.command('/verified-authenticator/voting-configuration/delete', { name }, options),
-    /** Puts a question to the authenticators; resolves once their ballots are out. */
-    ask: (
-      question: { readonly votingConfigurationId: string; readonly title: string; readonly question: string },
-      options?: CommandOptions,
-    ): Promise<Outcome<{ poolId: string }>> => this.command('/voting/create', { ...question }, options),
-    pool: (poolId: string): Promise<Pool> => this.query(`/voting/check-pool-status/${encodeURIComponent(poolId)}`),
-    cancel: (poolId: string, options?: CommandOptions): Promise<Outcome<{ poolId: string }>> =>
-      this.command('/voting/cancel-pool', { poolId }, options),
-  };
-
-  readonly policies = {
-    templates: (): Promise<Readonly<Record<string, PolicyTemplate>>> => this.query('/policy/list-policy-templates'),
-    /** Fields of row 60; the policy is inactive. */
-    register: (fields: Fields, options?: CommandOptions): Promise<Outcome<{ id: string; name: string }>> =>
-      this.command('/policy/register', fields, options),
-    activate: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string }>> =>
-      this.command('/policy/activate', { name }, options),
-    deactivate: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string }>> =>
-      this.command('/policy/deactivate', { name }, options),
-    remove: (name: string, options?: CommandOptions): Promise<Outcome<{ id: string }>> =>
-      this.command('/policy/delete', { name }, options),
-    list: (page: ListOptions = {}): Promise<List<PolicyItem>> =>
-      this.query('/policy/list-registered-policies', { ...page }),
-    retrieve: (name: string): Promise<PolicyItem> => this.query(`/policy/retrieve-policy/${encodeURIComponent(name)}`),
-  };
+  readonly voting = votingOf(this);
+  readonly policies = policiesOf(this);
 
   private async storeNow(source: ByteSource, options: StoreOptions): Promise<Stored> {
     const { signal, raw = false, ttl, describe, plainMeta = false } = options;
@@ -649,7 +331,7 @@ export class Session {
         });
     try {
       const answer = await this.exchange(token, stream, payload, source, signal);
-      await this.settle<Exchanged>(answer, { signal });
+      await this.commands.settle<Exchanged>(answer, { signal });
     } catch (error) {
       // A source that failed breaks the upload off; what the caller wants to know is why it failed.
       if (read.failure) throw read.failure.error;
@@ -719,70 +401,6 @@ export class Session {
       await pause(LOOK_AGAIN_MS, signal);
     }
   }
-
-  private async settle<T>(answer: Answer<unknown>, options: CommandOptions): Promise<Outcome<T>> {
-    const given = answer.body as CommandAccepted | CommandStatus;
-    if (typeof given?.commandId !== 'string') {
-      throw new Refused({ key: 'internal_error', detail: 'the answer names no command', status: answer.status });
-    }
-    const now = 'command_status' in given ? finalOf<T>(given) : null;
-    return now ?? this.untilFinal<T>(given, options);
-  }
-
-  private async untilFinal<T>(accepted: CommandAccepted, { timeout, signal }: CommandOptions): Promise<Outcome<T>> {
-    const { commandId } = accepted;
-    const ending = new AbortController();
-    const end = (): void => ending.abort(signal?.reason);
-    if (signal?.aborted) end();
-    signal?.addEventListener('abort', end, { once: true });
-    const timer =
-      timeout === undefined ? null : setTimeout(() => ending.abort(new TimedOut(commandId)), timeout * 1000);
-    try {
-      for (;;) {
-        ending.signal.throwIfAborted();
-        const message = await this.message(commandId, ending.signal);
-        if (message) return fromMessage<T>(accepted, message);
-        // The channel is not there, was lost, or is quiet: the status decides, once, and after it the channel again.
-        const wait = this.channel?.joined ? 0 : POLL;
-        const final = finalOf<T>(await this.statusAnyway(commandId, wait, ending.signal));
-        if (final) return final;
-      }
-    } finally {
-      if (timer) clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      ending.abort();
-    }
-  }
-
-  /** The command's message, or null as soon as the channel is no longer to be relied on. */
-  private async message(commandId: string, signal: AbortSignal): Promise<ChannelMessage | null> {
-    if (!this.channel?.joined) return null;
-    const step = new AbortController();
-    const stop = (): void => step.abort(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      const quiet = pause(QUIET_MS, step.signal).catch(() => undefined);
-      const lost = this.channel.stateChange(step.signal);
-      return (await Promise.race([this.channel.final(commandId, step.signal), quiet, lost])) ?? null;
-    } finally {
-      signal.removeEventListener('abort', stop);
-      step.abort();
-    }
-  }
-
-  /** The status, however long the server is away: a command that was accepted becomes final. */
-  private async statusAnyway(commandId: string, wait: number, signal: AbortSignal): Promise<CommandStatus> {
-    for (;;) {
-      try {
-        return await this.status(commandId, { wait, signal });
-      } catch (error) {
-        signal.throwIfAborted();
-        const away = error instanceof Unreachable || (error instanceof Refused && error.kind === 'unavailable');
-        if (!away) throw error;
-        await pause(1000, signal);
-      }
-    }
-  }
 }
 
 /** The description as the sections that the server knows. */
@@ -805,26 +423,6 @@ function isDescribed(
     (extension === undefined || (sealed?.extension ?? meta.file?.extension) === extension) &&
     (type === undefined || (sealed?.type ?? meta.data?.['type']) === type)
   );
-}
-
-function statusPath(commandId: string): string {
-  return `/request-status/${encodeURIComponent(commandId)}`;
-}
-
-/** The outcome of a final status, null of a pending one. Throws `Refused` for a rejected command. */
-function finalOf<T>(status: CommandStatus): Outcome<T> | null {
-  if (status.status === 'rejected') throw rejected(status.commandId, status.reason);
-  if (status.status !== 'succeeded') return null;
-  return { commandId: status.commandId, body: status.body as T, poolId: status.poolId ?? null };
-}
-
-function fromMessage<T>(accepted: CommandAccepted, message: ChannelMessage): Outcome<T> {
-  if (message.command_status === 3) throw rejected(accepted.commandId, message.body as string);
-  return { commandId: accepted.commandId, body: message.body as T, poolId: accepted.poolId ?? null };
-}
-
-function rejected(commandId: string, reason: string | null): Refused {
-  return new Refused({ key: reason ?? 'internal_error', commandId });
 }
 
 /** What is known of a source that is being read. */
