@@ -124,7 +124,7 @@ export async function enableIn(
 }
 
 /** Where the program keeps a device when it is not told where. */
-export function deviceDirectory(context: Context, deviceIdentifier: string): string {
+function deviceDirectory(context: Context, deviceIdentifier: string): string {
   return join(homeDirectory(context.terminal.surroundings.env), 'devices', deviceIdentifier);
 }
 

@@ -51,7 +51,7 @@ export class SteppedKeyRing extends MemoryKeyRing {
   }
 }
 
-export const start = Date.parse('2026-02-21T15:33:44.123Z');
+const start = Date.parse('2026-02-21T15:33:44.123Z');
 
 export function clockAtStart(): ManualClock {
   return new ManualClock(start);

@@ -14,7 +14,7 @@ const joinWithin = 60_000;
 const maxBuffered = 16 * 1024 * 1024;
 /** Milliseconds that a client has to answer the closing frame. */
 const patience = 1000;
-export const closeNotJoined = 4408;
+const closeNotJoined = 4408;
 
 interface Connection {
   readonly socket: WebSocket;

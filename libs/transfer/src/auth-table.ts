@@ -19,7 +19,7 @@ export interface Claim extends Auth {
 }
 
 /** Seconds that an auth stays taken without a sign of life from its transfer. */
-export const leaseSeconds = 45;
+const leaseSeconds = 45;
 
 /** The table of auths. A spent or voided auth has no row: it is as unknown as any other text. */
 export class AuthTable {

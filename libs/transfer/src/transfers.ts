@@ -281,7 +281,7 @@ export class Transfers {
 }
 
 /** The auth in a query's value: the value itself, or the `auth` of the one-time URL that it holds. Null: malformed. */
-export function authOf(given: unknown): string | null {
+function authOf(given: unknown): string | null {
   const last: unknown = Array.isArray(given) ? given.at(-1) : given;
   if (typeof last !== 'string' || last.length > 4096) return null;
   const auth = URL.canParse(last) ? (new URL(last).searchParams.getAll('auth').at(-1) ?? '') : last;

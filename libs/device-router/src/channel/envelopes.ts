@@ -9,7 +9,7 @@ import { Transfers } from '@symbolon/transfer';
 import type { Order } from '../delivery/order';
 
 /** L2 bytes that still travel inside an envelope (contract, section 16.5). */
-export const inlineLimit = 65_536;
+const inlineLimit = 65_536;
 /** Seconds that a one-time URL for a device lives. */
 const urlSeconds = 600;
 

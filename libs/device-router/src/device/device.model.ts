@@ -1,7 +1,7 @@
 import type { Model } from '@symbolon/kernel';
 import type { DeviceEvent } from './device.events';
 
-export type DevicePhase = 'absent' | 'pending' | 'approved' | 'rejected' | 'removed';
+type DevicePhase = 'absent' | 'pending' | 'approved' | 'rejected' | 'removed';
 
 export interface Device {
   readonly phase: DevicePhase;

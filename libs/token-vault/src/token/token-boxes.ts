@@ -28,7 +28,7 @@ export async function openColumn<T>(
 }
 
 /** Blind indexes of a value for exact and prefix search. */
-export async function prefixIndexes(
+async function prefixIndexes(
   boxes: PersonalBoxes,
   owner: string,
   column: string,

@@ -2,7 +2,7 @@ import type { Instant, Model } from '@symbolon/kernel';
 import type { DataExchanged, TokenEvent } from './token.events';
 
 /** Data handed in under one version. */
-export type Stored = Pick<DataExchanged['data'], 'version' | 'size' | 'sealedSize' | 'sha256' | 'dataKey'>;
+type Stored = Pick<DataExchanged['data'], 'version' | 'size' | 'sealedSize' | 'sha256' | 'dataKey'>;
 
 export interface Token {
   readonly phase: 'absent' | 'temporary' | 'permanent' | 'expired' | 'deleted';

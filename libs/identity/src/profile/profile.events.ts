@@ -1,1 +1,0 @@
-export type { ProfileEvent } from '@symbolon/contracts';
