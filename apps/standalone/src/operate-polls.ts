@@ -4,7 +4,7 @@ import { PostgresEventStore } from '@symbolon/event-store';
 import { isKey, parsePollRecord, type PollRecord, readPollRecord, type Recount, recount } from '@symbolon/voting';
 import { UsageError } from './arguments';
 import { missing, OperateError, type OperateInstallation, refused } from './operate-installation';
-import type { Told, VerbOptions } from './operate-verbs';
+import type { Told, VerbOptions } from './operate-verb';
 
 /** Writes what the log has of a poll, with the public keys that check it, for who counts elsewhere. */
 export async function exportPoll(at: OperateInstallation, poolId: string, { output }: VerbOptions): Promise<Told> {

@@ -8,7 +8,8 @@ import { Settings, SettingsError } from '@symbolon/settings';
 import { UsageError } from './arguments';
 import { DataDirectoryError, DataDirectoryInUse } from './data-directory';
 import { OperateError, OperateInstallation } from './operate-installation';
-import { type Told, type VerbOptions, verbs } from './operate-verbs';
+import type { Told, VerbOptions } from './operate-verb';
+import { verbs } from './operate-verbs';
 import type { Running } from './running';
 
 const usage = `symbolon VERB [--data-dir DIR] [--json]
