@@ -7,7 +7,6 @@ import type { FastifyReply } from 'fastify';
 import { LoginGuard } from '../login/login-guard';
 import { Profiles } from '../profile/profiles.query';
 import { normalisedUsername } from '../profile/username';
-import { AuthorizationTokens } from '../session/authorization-tokens';
 import { Authenticate } from './authenticate.command';
 import { HeldLogins } from './held-logins';
 import { shown } from './shown';
@@ -29,7 +28,6 @@ export class AuthenticateController {
     private readonly guard: LoginGuard,
     private readonly profiles: Profiles,
     private readonly keys: KeyStore,
-    private readonly tokens: AuthorizationTokens,
     private readonly held: HeldLogins,
     private readonly settings: Settings,
   ) {}
@@ -58,10 +56,8 @@ export class AuthenticateController {
     const about = { type: Authenticate.type, profileId, passwords, actor, caller } as const;
     const login = { ...about, via: 'password', seconds, input: {} } as const;
     if (commandId !== undefined) return shown(await this.held.finish(login, commandId, reply));
-    if (await this.held.holds(login)) {
-      return shown(await this.held.outcome(login, await this.held.submit(login), reply));
-    }
-    const issued = await this.tokens.issue(login, { actor, client });
+    const issued = (await this.held.holds(login)) ? 'held' : await this.held.issueAtOnce(login);
+    if (issued === 'held') return shown(await this.held.outcome(login, await this.held.submit(login), reply));
     // The password was changed while it was being checked.
     if (!issued) throw unauthorized();
     return shown(issued);

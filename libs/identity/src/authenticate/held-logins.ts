@@ -44,6 +44,19 @@ export class HeldLogins {
     private readonly boxes: PersonalBoxes,
   ) {}
 
+  /**
+   * The token, where nothing holds the login. `held` also where a policy came to name it before the token was there:
+   * that one ends before anybody has seen it. Null where the credentials are void by now.
+   */
+  async issueAtOnce(login: Login): Promise<IssuedToken | 'held' | null> {
+    const { profileId, actor, caller } = login;
+    const by = { actor, client: caller.client };
+    const issued = await this.tokens.issue(login, by);
+    if (!issued || !(await this.holds(login))) return issued;
+    await this.tokens.revoke(issued.tokenId, profileId, by);
+    return 'held';
+  }
+
   holds({ profileId, actor }: Pick<Login, 'profileId' | 'actor'>): Promise<boolean> {
     return this.commands.held(profileId, operation, actor);
   }

@@ -9,6 +9,7 @@ import { revokeToken } from '../revoke-token/revoke-token.decide';
 import { session } from './session.model';
 
 export interface IssuedToken {
+  readonly tokenId: string;
   readonly token: string;
   readonly expiresAt: string;
 }
@@ -78,7 +79,7 @@ export class AuthorizationTokens {
     const outcome = await this.streams.transactGuarded(session, tokenId, issueToken, prepare, causeOf(by));
     if (outcome.status === 'refused' || outcome.cursor === null) return null;
     await this.projections.passed(outcome.cursor);
-    return { token, expiresAt };
+    return { tokenId, token, expiresAt };
   }
 
   /** When the token ends by itself. */
