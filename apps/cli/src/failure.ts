@@ -1,4 +1,4 @@
-import { exits } from '@symbolon/contracts';
+import { exits, type Reason, reasons } from '@symbolon/contracts';
 import {
   KeyFormError,
   KeysMissing,
@@ -76,18 +76,14 @@ const advice: Readonly<Record<string, string>> = {
   'voting.no_authenticators': 'Nobody is there to vote: add one with `symbolon device run --authenticator`.',
 };
 
-/** Of refusals that come as a bare key. */
-const meaning: Readonly<Record<string, string>> = {
-  'poll.rejected': 'It was voted down.',
-  'poll.quorum_not_met': 'Too few voted in time.',
-  'poll.timed_out': 'Nobody voted in time.',
-  'poll.cancelled': 'The vote was cancelled.',
-};
+/** A rejected command has its reason key alone. */
+function meaningOf({ key, message }: Refused): string {
+  return message === key && Object.hasOwn(reasons, key) ? `${key}: ${reasons[key as Reason]}` : message;
+}
 
 export function failureOf(error: unknown): Failure {
   if (error instanceof Refused) {
-    const explained = error.detail === null ? meaning[error.key] : undefined;
-    const sentence = [error.message.replace(/\.?$/, '.'), explained, advice[error.key]].filter(Boolean).join(' ');
+    const sentence = [meaningOf(error).replace(/\.?$/, '.'), advice[error.key]].filter(Boolean).join(' ');
     return {
       exit: byKind[error.kind],
       key: error.key,

@@ -442,8 +442,10 @@ describe('ls and status', () => {
       command_status: 3,
       reason: 'data_token.busy',
     });
-    for (const argv of [`status ${commandId}`, `status ${commandId} --wait`])
-      expect((await symbolon(argv)).exit).toBe(5);
+    for (const argv of [`status ${commandId}`, `status ${commandId} --wait`]) {
+      const { exit, stderr } = await symbolon(argv);
+      expect([exit, stderr]).toEqual([5, 'data_token.busy: Another write on the token is pending.\n']);
+    }
     server.script[`GET ${path}`] = () => [202, { ...status, status: 'started', command_status: 1, reason: null }];
     expect((await symbolon(`status ${commandId}`)).stdout).toBe('started  data-token/delete-data\n');
     expect((await symbolon(`status ${commandId} --wait --timeout 1`)).exit).toBe(6);
