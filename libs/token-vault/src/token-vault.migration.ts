@@ -160,6 +160,7 @@ export class TokenVault1700000610000 implements MigrationInterface {
       create function token_vault.add_to_ranges(change token_vault.token_range[]) returns void language plpgsql as $$
       declare
         nothing token_vault.token_range[];
+        gone token_vault.token_range;
       begin
         with changed as (
           insert into token_vault.token_range as c select * from unnest(change)
@@ -169,8 +170,10 @@ export class TokenVault1700000610000 implements MigrationInterface {
         select array_agg((profile_id, value, start, permanent, temporary)::token_vault.token_range) into nothing
           from changed where permanent = 0 and temporary = 0;
         if nothing is null then return; end if;
-        delete from token_vault.token_range c using unnest(nothing) n
-         where c.profile_id = n.profile_id and c.value = n.value and c.start = n.start;
+        foreach gone in array nothing loop
+          delete from token_vault.token_range c
+           where c.profile_id = gone.profile_id and c.value = gone.value and c.start = gone.start;
+        end loop;
       end $$;
       -- Makes ranges of a thousand out of one. Tokens of the same moment stay together.
       create function token_vault.divide_range(profile uuid, first timestamptz) returns void language plpgsql as $$
@@ -188,7 +191,8 @@ export class TokenVault1700000610000 implements MigrationInterface {
                        lateral (values (m.start, 1), (first, -1)) c(start, d), token_vault.counted_values(m.t) v
                  where m.part > 0 group by 1, 2) moved(value, start, permanent, temporary);
       end $$;
-      create function token_vault.count_tokens() returns trigger language plpgsql as $$
+      -- Its plans are kept for long: made while there are few tokens, they would read whole tables when there are many.
+      create function token_vault.count_tokens() returns trigger language plpgsql set enable_seqscan = off as $$
       declare
         change token_vault.token_range[];
         large record;
@@ -225,10 +229,11 @@ export class TokenVault1700000610000 implements MigrationInterface {
         -- A range that has its thousand ends after the newest token. What comes later with an earlier time, and much of it,
         -- has its range divided, again and again as it grows.
         for large in
-          select r.profile_id, r.start
-            from token_vault.token_range r, unnest(change) c
-           where r.profile_id = c.profile_id and r.value = '' and c.value = '' and r.start = c.start
-             and (r.permanent + r.temporary) / 4000 > (r.permanent + r.temporary - c.permanent - c.temporary) / 4000
+          select c.profile_id, c.start
+            from unnest(change) c,
+                 lateral (select permanent + temporary as n from token_vault.token_range r
+                           where r.profile_id = c.profile_id and r.value = c.value and r.start = c.start offset 0) r
+           where c.value = '' and r.n / 4000 > (r.n - c.permanent - c.temporary) / 4000
         loop
           perform token_vault.divide_range(large.profile_id, large.start);
         end loop;
