@@ -439,6 +439,23 @@ describe('what is told of a poll that fails', () => {
   });
 });
 
+describe('a name with a NUL', () => {
+  test('is none, and nobody is found under it', async () => {
+    const { token } = await server.profile();
+    const name = 'a\0b';
+    const calls: Array<[string, object]> = [
+      ['/verified-authenticator/voting-configuration/register', { name, timeLimit: 60, strategy: 'single' }],
+      ['/policy/register', { name, policyTemplateId: 'authentication', applyingEventIds: ['oauth.authorize'] }],
+    ];
+    for (const [path, json] of calls) {
+      const { status, body } = await server.post(path, { json, token });
+      expect([path, status, Object.keys(body.errors)]).toEqual([path, 422, ['name']]);
+    }
+    for (const path of ['/verified-authenticator/voting-configuration/retrieve', '/policy/retrieve-policy'])
+      expect((await server.get(`${path}/a%00b`, { token })).status).toBe(404);
+  });
+});
+
 describe('the configuration of a policy', () => {
   const register = (token: string, form: Record<string, string>) =>
     server.post('/policy/register', {

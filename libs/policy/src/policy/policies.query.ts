@@ -47,6 +47,8 @@ export class PolicyRows {
 
   /** Row 67. An id comes before a name that looks like one. */
   async find(profileId: string, nameOrId: string): Promise<object | null> {
+    // No name has one, and the database refuses it.
+    if (nameOrId.includes('\0')) return null;
     const [row] = await this.dataSource.query<Row[]>(
       `${rows} where p.profile_id = $1 and (p.id::text = $2 or p.name = $2) order by (p.id::text = $2) desc limit 1`,
       [profileId, nameOrId],

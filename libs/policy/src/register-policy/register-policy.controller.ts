@@ -13,7 +13,7 @@ class RegisterPolicyBody {
   @ListField(1, 100, (id) => typeof id === 'string')
   applyingEventIds!: string[];
 
-  @TextField(1, 100, { optional: true, matches: /^[^/]+$/u, says: 'must not contain a slash' })
+  @TextField(1, 100, { optional: true, matches: /^[^/\0]+$/u, says: 'must not contain a slash or NUL' })
   name?: string;
 
   @ObjectField({ optional: true, description: 'Keys of the template' })

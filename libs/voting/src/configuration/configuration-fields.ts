@@ -24,5 +24,5 @@ export class ConfigurationFields {
   category?: 'auth' | 'data' | 'admin';
 }
 
-/** Names stand in paths. */
-export const nameForm = { matches: /^[^/]*$/, says: 'must not hold a slash' } as const;
+/** Names stand in paths, and in the clear in the log, which takes no NUL. */
+export const nameForm = { matches: /^[^/\0]*$/, says: 'must not hold a slash or NUL' } as const;

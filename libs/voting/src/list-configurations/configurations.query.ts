@@ -32,6 +32,8 @@ export class Configurations {
 
   /** Row 58: by id or, failing that, by name. */
   async find(profileId: string, nameOrId: string): Promise<object | null> {
+    // No name has one, and the database refuses it.
+    if (nameOrId.includes('\0')) return null;
     const [row] = await this.dataSource.query<Row[]>(
       `select * from voting.configuration where profile_id = $1 and (id = $2::uuid or name = $3)
         order by id is not distinct from $2::uuid desc limit 1`,
