@@ -148,6 +148,13 @@ test('a policy holds a command, a device votes, and each of it happens in a proc
   const { body: status } = await parts.get(`/request-status/${commandId}`, { token });
   expect(status).toMatchObject({ status: 'succeeded', poolId: expect.any(String) });
   await socket.close();
+
+  // The end of a device is seen by the process of the votes before the command ends.
+  const asked = { votingConfigurationId: 'rules', title: 't', question: 'q' };
+  const { poolId } = (await parts.done('/voting/create', asked, token)).body;
+  await parts.done('/device/remove', { deviceIdentifier }, token);
+  const pool = await parts.get(`/voting/check-pool-status/${poolId}`, { token });
+  expect(pool.body).toMatchObject({ status: 'timed_out', pending: 0, ballotsIssued: 1 });
   await authenticator.leave();
 });
 
