@@ -51,6 +51,9 @@ export function sendProblem(reply: FastifyReply, problem: Problem): void {
     reply.raw.destroy();
     return;
   }
+  // Fastify would close the connection on a body that was refused, and so cut off whoever still sends it before the
+  // answer is read; what is left of it is discarded instead.
+  reply.removeHeader('connection');
   void reply
     .code(problem.status)
     .headers({ 'cache-control': 'no-store', ...problem.options.headers })
