@@ -1,4 +1,3 @@
-import { createWriteStream } from 'node:fs';
 import {
   access,
   constants,
@@ -13,13 +12,15 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { Unavailable } from '@symbolon/kernel';
+import { inParts } from './in-parts';
 import { checkParcelId, isParcelId, type ParcelBytes, ParcelStore, sweepBatch } from './parcel-store';
 
 const incoming = 'incoming';
 const shards = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'));
 const stride = 256 * 1024;
+/** Bytes after which the system is told to begin writing to the disk, so that the last sync has little left to do. */
+const flushEvery = 64 * 1024 * 1024;
 
 /**
  * One file per parcel, in 256 folders by the end of its id. A parcel is written to `incoming`, synced, renamed to its
@@ -65,13 +66,20 @@ export class FileParcelStore extends ParcelStore {
         throw error;
       }
     };
-    // flush: the file is synced before it is closed, and the pipeline ends after that.
-    const sink = createWriteStream(draft, { flags: 'wx', mode: 0o600, highWaterMark: 4 * stride, flush: true });
+    // A source may break before it is read; reading it then says so.
+    if (bytes instanceof Readable) bytes.on('error', () => undefined);
     try {
-      await pipeline(watched, sink);
+      const handle = await open(draft, 'wx', 0o600);
+      let size: number;
+      try {
+        size = await writeBehind(handle, inParts(watched(), stride));
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
       await rename(draft, this.place(parcelId));
       await syncFolder(this.shard(parcelId));
-      return { size: sink.bytesWritten };
+      return { size };
     } catch (error) {
       // A stream that was never read is not ended by the pipeline, and whatever feeds it would wait for ever.
       if (bytes instanceof Readable) bytes.destroy();
@@ -159,6 +167,34 @@ class ParcelStream extends Readable {
       () => done(error),
       () => done(error),
     );
+  }
+}
+
+/** Writes one part while the next is gathered, and has the system bring to the disk what it has meanwhile. */
+async function writeBehind(handle: FileHandle, parts: AsyncIterable<Buffer>): Promise<number> {
+  let size = 0;
+  let flushed = 0;
+  let writing = Promise.resolve();
+  let flushing = Promise.resolve();
+  try {
+    for await (const part of parts) {
+      await writing;
+      writing = handle.writeFile(part);
+      writing.catch(() => undefined);
+      size += part.length;
+      if (size - flushed < flushEvery) continue;
+      // The system tells of a failure once: it must not be missed.
+      await flushing;
+      flushed = size;
+      flushing = handle.datasync();
+      flushing.catch(() => undefined);
+    }
+    await writing;
+    await flushing;
+    return size;
+  } finally {
+    // The file must not be closed under a write.
+    await Promise.allSettled([writing, flushing]);
   }
 }
 
