@@ -220,8 +220,14 @@ async function file(bench: Bench): Promise<Section> {
   const rows: Array<Array<string | number>> = [];
   const speeds: number[] = [];
   const growths: number[] = [];
-  const begun: Array<{ what: string; seconds: number; growth: { server: number; agent: number } }> = [];
+  const begun: Array<{
+    what: string;
+    seconds: number;
+    cpu: readonly number[];
+    growth: { server: number; agent: number };
+  }> = [];
   const part = bench.part('file-load');
+  const cpu = () => [part.pid, processes.server, processes.agent].map((pid) => cpuOf(pid) ?? NaN);
   let dataToken: string | undefined;
   for (const what of ['put raw', 'get raw', 'put sdk', 'get sdk'] as const) {
     forgetPeak(processes.server);
@@ -235,18 +241,20 @@ async function file(bench: Bench): Promise<Section> {
       size,
       ...(dataToken ? { dataToken } : {}),
     };
+    const before = cpu();
     const found = await part.ask<FileAnswer>(task);
+    const spent = cpu().map((now, index) => now - (before[index] ?? NaN));
     dataToken = found.dataToken;
     const growth = {
       server: (memoryOf(processes.server)?.peak ?? NaN) - idle.server,
       agent: (memoryOf(processes.agent)?.peak ?? NaN) - idle.agent,
     };
-    begun.push({ what, seconds: found.seconds, growth });
+    begun.push({ what, seconds: found.seconds, cpu: spent, growth });
     passes.push(await aesPass());
   }
   await part.stop();
   const pass = median(passes);
-  for (const { what, seconds, growth } of begun) {
+  for (const { what, seconds, cpu, growth } of begun) {
     speeds.push(pass / seconds);
     growths.push(growth.server, growth.agent);
     const [way, path] = what.split(' ');
@@ -255,14 +263,25 @@ async function file(bench: Bench): Promise<Section> {
       seconds,
       mib / seconds,
       pass / seconds,
+      ...cpu,
       growth.server,
       growth.agent,
     ]);
   }
   return {
     title: 'One file of 1 GiB',
-    how: `In: from the reservation until the device has acknowledged; out: from the request until the last byte was compared. API: the bytes as they are; SDK: sealed and opened by the client as well, with Node's cryptography as the command line does. The reference: one pass of AES-256-GCM over 1 GiB in pieces of 64 KiB, ${figure(pass)} s (${figure(mib / pass)} MiB/s, median of ${passes.length}). Memory: the peak of the resident set above what it was before the first transfer (server ${figure(idle.server)} MiB, agent ${figure(idle.agent)} MiB).`,
-    columns: ['path', 'seconds', 'MiB/s', 'of one AES pass', 'server + MiB', 'agent + MiB'],
+    how: `In: from the reservation until the device has acknowledged; out: from the request until the last byte was compared. API: the bytes as they are; SDK: sealed and opened by the client as well, with Node's cryptography as the command line does. The reference: one pass of AES-256-GCM over 1 GiB in pieces of 64 KiB, ${figure(pass)} s (${figure(mib / pass)} MiB/s, median of ${passes.length}). Processor time: that of the three processes. Memory: the peak of the resident set above what it was before the first transfer (server ${figure(idle.server)} MiB, agent ${figure(idle.agent)} MiB).`,
+    columns: [
+      'path',
+      'seconds',
+      'MiB/s',
+      'of one AES pass',
+      'client CPU s',
+      'server CPU s',
+      'agent CPU s',
+      'server + MiB',
+      'agent + MiB',
+    ],
     rows,
     aims: [
       { what: 'slowest way against one AES pass', value: Math.min(...speeds), atLeast: 0.25 },
