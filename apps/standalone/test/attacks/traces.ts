@@ -2,12 +2,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 
-/** Every file below a folder. */
+/** Every file below a folder, but for those that go while they are looked at. */
 export function filesBelow(folder: string): Array<{ readonly path: string; readonly bytes: Buffer }> {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .map((path) => ({ path, bytes: readFileSync(path) }));
+    .flatMap((path) => {
+      try {
+        return [{ path, bytes: readFileSync(path) }];
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
+    });
 }
 
 /** Every row of every table of every schema as text, table by table: what a dump holds. */
