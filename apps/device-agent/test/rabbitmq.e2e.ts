@@ -91,7 +91,10 @@ async function reserve(): Promise<{ token: string; stream: string }> {
 /** Stores by upload; answers the token. */
 async function store(data: Buffer): Promise<string> {
   const { token, stream } = await reserve();
-  const { body } = await server.post(stream, { body: new Uint8Array(data), wait: 30 });
+  let { body } = await server.post(stream, { body: new Uint8Array(data), wait: 30 });
+  // What a device was told and could not answer any more it is told again after 30 s.
+  while (body.status === 'started')
+    ({ body } = await server.get(`/request-status/${body.commandId}`, { token: ada.token, wait: 30 }));
   expect(body).toMatchObject({ status: 'succeeded' });
   return token;
 }

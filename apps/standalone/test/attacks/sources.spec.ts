@@ -33,11 +33,15 @@ describe('W9: the sources', () => {
       .filter((pair) => secret.test(pair) && !harmless.test(pair))
       .map((pair) => `${path}: ${pair}`);
 
-  /** Two fields of one request, keyed hashes that nobody can aim at, and a count of changes. */
+  /** Two fields of one request, keyed hashes that nobody can aim at, and counts of changes and of passwords. */
   const known = [
     'apps/cli/src/terminal.ts: variable)) !== secret)',
     'libs/identity/src/change-password/change-password.controller.ts: (newPassword === currentPassword)',
+    'libs/identity/src/change-password/change-password.decide.ts: (verified !== passwords',
+    'libs/identity/src/delete-account/delete-account.decide.ts: (verified !== passwords)',
+    'libs/identity/src/login/renew-verifier.decide.ts: state.passwords === passwords',
     'libs/identity/src/profile/password-rules.ts: normalisedUsername(password) === normalisedUsername(username))',
+    'libs/identity/src/session/authorization-tokens.ts: state.passwords === passwords',
     'libs/projection/src/row-change.ts: signature) !== signature)',
     'libs/token-vault/src/update-data/update-data.decide.ts: now.fileChanges !== token.fileChanges)',
   ];

@@ -336,9 +336,10 @@ describe('several policies', () => {
     const gate = await voting.opened(commandId);
     for (const chain of [0, 1]) await voting.poll(gate, chain);
     await voting.resolve(gate, 'rejected', failed);
+    await voting.seen('gate', `gate-${commandId}`, 'policy.gate_denied');
+    await voting.resolve(gate, 'cancelled', 1 - failed);
     const { poolId } = await ended(commandId);
     expect(gate.data.chains.map((chain) => chain.poolId)).toContain(poolId);
-    await voting.resolve(gate, 'cancelled', 1 - failed);
     // Late, after the end: the status does not name it.
     const late = await voting.poll(gate, 1 - failed, 2, uuid7());
     await voting.resolve(gate, 'cancelled', 1 - failed, late);
