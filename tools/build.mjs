@@ -10,9 +10,6 @@ export const apps = readdirSync(join(root, 'apps')).filter((name) =>
   existsSync(join(root, 'apps', name, 'src/main.ts')),
 );
 const esmOnly = ['jose', 'hpke', '@noble/'];
-const sealingThread = join(root, 'libs/crypto/src/seal/sealing-thread.ts');
-/** The apps that large bodies pass: the program of a sealing thread lies beside them. */
-const sealing = ['standalone', 'token-vault', 'device-router'];
 
 /** A digest of everything a bundle is made of: paths, sizes and times of all sources, and the locked packages. */
 function fingerprint() {
@@ -52,9 +49,7 @@ export function markBuilt(app) {
 
 export async function build(names) {
   for (const app of names) {
-    const folder = join(root, 'dist/apps', app);
-    await bundle(join(root, 'apps', app, 'src/main.ts'), join(folder, 'main.cjs'));
-    if (sealing.includes(app)) await bundle(sealingThread, join(folder, 'sealing-thread.cjs'));
+    await bundle(join(root, 'apps', app, 'src/main.ts'), join(root, 'dist/apps', app, 'main.cjs'));
     markBuilt(app);
   }
 }

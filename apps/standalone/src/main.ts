@@ -1,7 +1,5 @@
 import 'reflect-metadata';
-import { join } from 'node:path';
 import { exits } from '@symbolon/contracts';
-import { useSealingThreads } from '@symbolon/crypto';
 import { PostgresCannotStart, startEmbeddedPostgres } from '@symbolon/embedded-postgres';
 import { LogMoved } from '@symbolon/event-store';
 import { type Served, serve } from '@symbolon/gateway';
@@ -17,8 +15,6 @@ import { Tour, TourFailed } from './tour';
 
 /** Exit codes of `npm start`, for scripts that start it. */
 const exitCodes = { unexpected: 1, usage: 2, settings: 3, dataDirectory: 4, postgres: 5, port: 6 } as const;
-
-useSealingThreads(join(__dirname, 'sealing-thread.cjs'));
 
 const running = new Running();
 

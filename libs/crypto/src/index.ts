@@ -12,7 +12,6 @@ export { type BundleSecret, openBundle, sealBundle } from './seal/bundle';
 export { CobblestoneOpener, CobblestoneSealer } from './seal/chunk-stream';
 export { open, openRange, type RangeSource, seal, sealLength } from './seal/cobblestone';
 export { Sha256Meter, sha256Hex } from './seal/digest';
-export { fused } from './seal/fused';
 export { openMessage, sealMessage } from './seal/hpke';
 export {
   blobName,
@@ -26,7 +25,6 @@ export {
   sealLayer3,
 } from './seal/layers';
 export { SealError } from './seal/seal-error';
-export { useSealingThreads } from './seal/sealing-threads';
 export { openStreamFrom, sealedStreamLength, sealStreamTo } from './seal/sealed-stream';
 export {
   encodePublicKey,

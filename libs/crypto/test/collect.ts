@@ -1,9 +1,9 @@
-import { type Duplex, Readable } from 'node:stream';
+import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 /** What a stage gives for `input`, handed in as pieces of `piece` bytes; `fault` is what it failed with, if it did. */
 export async function pass(
-  stage: Duplex,
+  stage: Transform,
   input: Uint8Array,
   piece = 65_536,
 ): Promise<{ output: Buffer; fault: unknown }> {
@@ -20,7 +20,7 @@ export async function pass(
 }
 
 /** The output of a stage that must not fail. */
-export async function through(stage: Duplex, input: Uint8Array, piece?: number): Promise<Buffer> {
+export async function through(stage: Transform, input: Uint8Array, piece?: number): Promise<Buffer> {
   const { output, fault } = await pass(stage, input, piece);
   if (fault) throw fault;
   return output;

@@ -47,8 +47,6 @@ export interface IssuedAuth {
 export interface UploadContext {
   readonly caller: Caller;
   readonly authHash: string;
-  /** Bytes of the body as they were announced, if they were. */
-  readonly length: number | null;
 }
 
 export interface UploadHandler {
@@ -187,13 +185,11 @@ export class Transfers {
       confirm: () => lease.confirm(),
     });
     this.breakers.set(claim, () => incoming.break());
-    const announced = request.headers['content-length'];
-    const length = announced === undefined ? null : Number(announced);
     try {
       if (this.stopped) incoming.break();
-      if (maxBytes > 0 && length !== null && length > maxBytes) throw tooLarge();
+      if (maxBytes > 0 && Number(request.headers['content-length']) > maxBytes) throw tooLarge();
       await incoming.begun;
-      const answer = await handler.receive(claim.ref, incoming, { caller, authHash: claim.hash, length });
+      const answer = await handler.receive(claim.ref, incoming, { caller, authHash: claim.hash });
       if (!incoming.readableEnded) throw new Error(`${handlerKey(handler)} answered before the body's end`);
       await lease.spend(async () => undefined);
       this.count(claim, 'complete', incoming.size);

@@ -1,97 +1,88 @@
+import type { CipherGCM } from 'node:crypto';
 import { Transform, type TransformCallback } from 'node:stream';
 import { cobblestone } from '@symbolon/contracts';
-import { ChunkOpening, ChunkSealing } from './chunk-work';
-import { beginMessage, type ChunkKey, type ChunkKeyMaterial, resumeMessage } from './cobblestone';
+import { beginMessage, type ChunkKey, resumeMessage } from './cobblestone';
 import { SealError } from './seal-error';
 
+const { chunk: chunkLength, sealedChunk, tag: tagLength, head: headLength } = cobblestone;
+
 /** Bytes a stage holds before it asks its source to wait. */
-const highWaterMark = 4 * cobblestone.chunk;
+const highWaterMark = 4 * chunkLength;
 
 /** Seals what passes as one message in constant memory. `prefix` goes out first, as it is. */
 export class CobblestoneSealer extends Transform {
   /** Salt and commitment, 56 bytes. */
   readonly head: Buffer;
-  /** What goes out before the first chunk: the prefix and the head. */
-  readonly preamble: Buffer;
   private readonly chunks: ChunkKey;
-  private readonly sealing: ChunkSealing;
+  private cipher: CipherGCM | null = null;
+  private index = 0;
+  private filled = 0;
 
   constructor(key: Uint8Array, context: Uint8Array, options: { prefix?: Uint8Array; salt?: Uint8Array } = {}) {
     super({ highWaterMark });
     const { head, chunks } = beginMessage(key, context, options.salt);
     this.head = head;
-    this.preamble = options.prefix ? Buffer.concat([options.prefix, head]) : head;
     this.chunks = chunks;
-    this.sealing = new ChunkSealing(chunks);
-    this.push(this.preamble);
-  }
-
-  /** For another that seals in its place. */
-  material(): ChunkKeyMaterial {
-    return this.chunks.material();
+    this.push(options.prefix ? Buffer.concat([options.prefix, head]) : head);
   }
 
   override _transform(input: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    done(null, this.sealing.update(input));
+    const out: Buffer[] = [];
+    for (let at = 0; at < input.length;) {
+      this.cipher ??= this.chunks.cipher(this.index);
+      const piece = input.subarray(at, at + chunkLength - this.filled);
+      out.push(this.cipher.update(piece));
+      at += piece.length;
+      this.filled += piece.length;
+      if (this.filled === chunkLength) out.push(this.endChunk(this.cipher));
+    }
+    done(null, Buffer.concat(out));
   }
 
   override _flush(done: TransformCallback): void {
-    done(null, this.sealing.end());
+    done(null, this.endChunk(this.cipher ?? this.chunks.cipher(this.index)));
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.sealing.forget();
+    this.chunks.forget();
     done(error);
+  }
+
+  private endChunk(cipher: CipherGCM): Buffer {
+    cipher.final();
+    this.cipher = null;
+    this.index++;
+    this.filled = 0;
+    return cipher.getAuthTag();
   }
 }
 
 /** What opens the message behind a prefix of known length. */
 export type Unlock = (prefix: Buffer) => { readonly key: Uint8Array; readonly context: Uint8Array };
 
-/** The bytes before the first chunk, gathered until they are whole; they give the key of the chunks. */
-export class Preamble {
-  private held: Uint8Array[] = [];
-  private missing: number;
-
-  constructor(
-    private readonly prefixLength: number,
-    private readonly unlock: Unlock,
-  ) {
-    this.missing = prefixLength + cobblestone.head;
-  }
-
-  /** The key, and what is left of the input, once it is whole; until then null. Throws where it opens nothing. */
-  take(input: Buffer): { chunks: ChunkKey; rest: Buffer } | null {
-    const taken = input.subarray(0, this.missing);
-    this.held.push(taken);
-    this.missing -= taken.length;
-    if (this.missing > 0) return null;
-    const whole = Buffer.concat(this.held);
-    this.held = [];
-    const { key, context } = this.unlock(whole.subarray(0, this.prefixLength));
-    return {
-      chunks: resumeMessage(key, context, whole.subarray(this.prefixLength)),
-      rest: input.subarray(taken.length),
-    };
-  }
-}
-
 /**
  * Opens one message behind a prefix in constant memory. A chunk is handed out only after its tag has passed; any
  * fault, a missing end included, destroys the stream with a SealError. Until it has ended, what it gave is provisional.
  */
 export class OpeningStream extends Transform {
-  readonly preamble: Preamble;
-  private opening: ChunkOpening | null = null;
+  private chunks: ChunkKey | null = null;
+  private index = 0;
+  /** The bytes of the chunk (at first: of prefix and head) that is not yet complete. */
+  private held: Buffer;
+  private filled = 0;
 
-  constructor(prefixLength: number, unlock: Unlock) {
+  constructor(
+    private readonly prefixLength: number,
+    private readonly unlock: Unlock,
+  ) {
     super({ highWaterMark });
-    this.preamble = new Preamble(prefixLength, unlock);
+    this.held = Buffer.allocUnsafeSlow(Math.max(sealedChunk, prefixLength + headLength));
   }
 
   override _transform(input: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     try {
-      done(null, this.opened(input));
+      const rest = this.chunks ? input : this.begin(input);
+      done(null, this.chunks && rest.length > 0 ? this.openChunks(this.chunks, rest) : undefined);
     } catch {
       done(new SealError());
     }
@@ -99,24 +90,49 @@ export class OpeningStream extends Transform {
 
   override _flush(done: TransformCallback): void {
     try {
-      if (!this.opening) throw new SealError();
-      done(null, this.opening.end());
+      if (!this.chunks || this.filled < tagLength) throw new SealError();
+      done(null, this.chunks.open(this.index, this.held.subarray(0, this.filled)));
     } catch {
       done(new SealError());
     }
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.opening?.forget();
+    this.chunks?.forget();
     done(error);
   }
 
-  private opened(input: Buffer): Buffer | undefined {
-    if (this.opening) return this.opening.update(input);
-    const begun = this.preamble.take(input);
-    if (!begun) return undefined;
-    this.opening = new ChunkOpening(begun.chunks);
-    return this.opening.update(begun.rest);
+  private begin(input: Buffer): Buffer {
+    const rest = this.hold(input, this.prefixLength + headLength);
+    if (this.filled === this.prefixLength + headLength) {
+      const { key, context } = this.unlock(this.held.subarray(0, this.prefixLength));
+      this.chunks = resumeMessage(key, context, this.held.subarray(this.prefixLength, this.filled));
+      this.filled = 0;
+    }
+    return rest;
+  }
+
+  private openChunks(chunks: ChunkKey, input: Buffer): Buffer | undefined {
+    const out: Buffer[] = [];
+    let rest = input;
+    if (this.filled > 0) {
+      rest = this.hold(input, sealedChunk);
+      if (this.filled < sealedChunk) return undefined;
+      out.push(chunks.open(this.index++, this.held.subarray(0, sealedChunk)));
+      this.filled = 0;
+    }
+    for (; rest.length >= sealedChunk; rest = rest.subarray(sealedChunk)) {
+      out.push(chunks.open(this.index++, rest.subarray(0, sealedChunk)));
+    }
+    this.hold(rest, sealedChunk);
+    return out.length > 0 ? Buffer.concat(out) : undefined;
+  }
+
+  /** Takes from the input until `wanted` bytes are held; answers what is left of it. */
+  private hold(input: Buffer, wanted: number): Buffer {
+    const taken = input.copy(this.held, this.filled, 0, wanted - this.filled);
+    this.filled += taken;
+    return input.subarray(taken);
   }
 }
 

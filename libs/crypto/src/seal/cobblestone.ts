@@ -21,11 +21,6 @@ const {
   key: keyLength,
 } = cobblestone;
 
-export interface ChunkKeyMaterial {
-  readonly key: Uint8Array;
-  readonly baseNonce: Uint8Array;
-}
-
 /** The key and nonces of one message's chunks. */
 export class ChunkKey {
   private imported: KeyObject | null = null;
@@ -48,11 +43,6 @@ export class ChunkKey {
     const plain = decipher.update(sealed.subarray(0, end));
     decipher.final();
     return plain;
-  }
-
-  /** A copy, for another thread. */
-  material(): ChunkKeyMaterial {
-    return { key: Uint8Array.from(this.key), baseNonce: Uint8Array.from(this.baseNonce) };
   }
 
   forget(): void {

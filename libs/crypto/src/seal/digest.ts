@@ -23,12 +23,6 @@ export class Sha256Meter extends PassThrough {
     done(null, chunk);
   }
 
-  /** What another thread has digested in its place; `digest` once it has everything. */
-  note(size: number, digest: string | null): void {
-    this.size = size;
-    this.digest = digest;
-  }
-
   /** Lower-case hex SHA-256 of all that passed; to be asked once everything has. */
   hex(): string {
     this.digest ??= this.hash.digest('hex');

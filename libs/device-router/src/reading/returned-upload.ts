@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
-import { fused, KeyStore, openStreamFrom, SealError, Sha256Meter } from '@symbolon/crypto';
+import { KeyStore, openStreamFrom, SealError, Sha256Meter } from '@symbolon/crypto';
 import { Problem, unauthorized } from '@symbolon/http';
 import { Clock } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
@@ -69,8 +69,7 @@ export class ReturnedUpload implements UploadHandler {
     };
     const { private: keys } = this.keys.sealKeys();
     try {
-      const opened = fused(order.sealedSize, [openStreamFrom(keys), meter]);
-      await pipeline(body, opened, (opened: AsyncIterable<Uint8Array>) =>
+      await pipeline(body, openStreamFrom(keys), meter, (opened: AsyncIterable<Uint8Array>) =>
         this.parcels.write(returnedParcel(order), right(opened)),
       );
     } catch (error) {

@@ -51,8 +51,7 @@ export class ExchangeDataController {
 
     const ref = await this.tokens.refer(body.temporaryTokenSpace, caller.profileId);
     if (ref.tokenId !== null) await this.registry.requireCarrier({ profileId: caller.profileId });
-    const parcel =
-      ref.tokenId === null ? null : await this.parcels.seal(caller.profileId, ref.tokenId, one(bytes), bytes.length);
+    const parcel = ref.tokenId === null ? null : await this.parcels.seal(caller.profileId, ref.tokenId, one(bytes));
     const input: ExchangeDataInput = { ...ref, begunAt, parcel };
     const submitted = this.commands.submit({ ...submission, input });
     return new Accepted(await this.parcels.takenBy(submitted, parcel ? [parcel] : []));

@@ -36,7 +36,7 @@ export class ReceiveUpload implements UploadHandler, OnModuleInit {
     this.transfers.register(this);
   }
 
-  async receive(ref: object, body: Readable, { caller, length }: UploadContext): Promise<Accepted> {
+  async receive(ref: object, body: Readable, { caller }: UploadContext): Promise<Accepted> {
     const { tokenId, actor } = ref as UploadRef;
     const begunAt = this.clock.now();
     const row = await this.tokens.byId(tokenId);
@@ -45,7 +45,7 @@ export class ReceiveUpload implements UploadHandler, OnModuleInit {
     // A deleted profile's reservations end in the background.
     if ((await this.keys.subjectKey(row.profile_id)) === null) throw unauthorized();
     await this.registry.requireCarrier({ profileId: row.profile_id });
-    const parcel = await this.parcels.seal(row.profile_id, tokenId, body, length);
+    const parcel = await this.parcels.seal(row.profile_id, tokenId, body);
     const input: ExchangeDataInput = { tokenId, begunAt, parcel };
     // The auth stands for the token that asked for it, so the command is not one without credentials.
     const asked = { ...caller, actor, profileId: row.profile_id, tokenId, idempotencyKey: null };

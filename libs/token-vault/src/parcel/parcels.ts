@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { KeyReused, type Submitted } from '@symbolon/command-log';
-import { fused, KeyStore, sealLayer2, sha256Hex, Sha256Meter, uuid7 } from '@symbolon/crypto';
+import { KeyStore, sealLayer2, sha256Hex, Sha256Meter, uuid7 } from '@symbolon/crypto';
 import { Clock, EventStore, Gathered, Streams } from '@symbolon/kernel';
 import { ParcelStore } from '@symbolon/parcel-store';
 import { Registry } from '@symbolon/platform';
@@ -62,16 +62,8 @@ export class Parcels implements OnModuleInit {
     });
   }
 
-  /**
-   * Seals what was handed in, in constant memory, into a parcel of its own. Durable when resolved. `length` as far as it
-   * was announced.
-   */
-  async seal(
-    owner: string,
-    tokenId: string,
-    bytes: AsyncIterable<Uint8Array>,
-    length: number | null = null,
-  ): Promise<ParcelRef> {
+  /** Seals what was handed in, in constant memory, into a parcel of its own. Durable when resolved. */
+  async seal(owner: string, tokenId: string, bytes: AsyncIterable<Uint8Array>): Promise<ParcelRef> {
     const parcelId = uuid7();
     await this.dataSource.query(
       'insert into token_vault.parcel (parcel_id, token_id, profile_id, begun_at) values ($1, $2, $3, $4)',
@@ -87,10 +79,9 @@ export class Parcels implements OnModuleInit {
           yield chunk;
         }
       }
-      const sealed = fused(length, [sealer, meter]);
       const [stored, piped] = await Promise.allSettled([
-        this.parcels.write(parcelId, sealed),
-        pipeline(counted, sealed),
+        this.parcels.write(parcelId, meter),
+        pipeline(counted, sealer, meter),
       ]);
       // The store passes an error of the source on; its own comes first as well.
       if (stored.status === 'rejected') throw stored.reason;

@@ -73,9 +73,7 @@ export class UpdateDataController {
     const ref = await this.tokens.refer(text, caller.profileId);
     if (bytes && ref.tokenId !== null) await this.registry.requireCarrier({ profileId: caller.profileId });
     const parcel =
-      bytes && ref.tokenId !== null
-        ? await this.parcels.seal(caller.profileId, ref.tokenId, one(bytes), bytes.length)
-        : null;
+      bytes && ref.tokenId !== null ? await this.parcels.seal(caller.profileId, ref.tokenId, one(bytes)) : null;
     const input: UpdateDataInput = { ...ref, begunAt, parcel, changes };
     const submitted = this.commands.submit({ ...submission, input });
     return new Accepted(await this.parcels.takenBy(submitted, parcel ? [parcel] : []));
