@@ -152,3 +152,25 @@ test('a service that refuses early is heard while the client still sends', async
   expect([answer.statusCode, (await buffer(answer)).toString()]).toEqual([401, 'no']);
   client.destroy();
 });
+
+test('a service that dies after it has refused early takes no connection of a client with it', async () => {
+  const kept = new Agent({ keepAlive: true, maxSockets: 1 });
+  const { port } = gateway.address() as AddressInfo;
+  const ask = async (body: Buffer): Promise<[number | undefined, string, boolean]> => {
+    const request = call({ host: '127.0.0.1', port, method: 'POST', path: '/upstream/?auth=x', agent: kept });
+    request.end(body);
+    const answer = await answerTo(request);
+    return [answer.statusCode, (await buffer(answer)).toString(), request.reusedSocket];
+  };
+  let refused: IncomingMessage | undefined;
+  behaviour = (request, response) => {
+    refused = request;
+    response.writeHead(413).end('no');
+  };
+  expect(await ask(Buffer.alloc(3 * mebibyte))).toEqual([413, 'no', false]);
+  behaviour = (request, response) => void buffer(request).then(({ length }) => response.end(String(length)));
+  const next = ask(Buffer.alloc(9));
+  refused?.socket.destroy();
+  expect(await next).toEqual([200, '9', true]);
+  kept.destroy();
+});

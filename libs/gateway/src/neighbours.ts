@@ -77,7 +77,12 @@ export class Neighbours {
       pipeline(given, response, () => undefined);
     };
     const fail = (error: NodeJS.ErrnoException): void => {
-      if (answered) return this.cut(incoming, response, outgoing);
+      if (answered) {
+        // It does not want the rest of the request; the client may have sent all of it, and another one behind it.
+        incoming.unpipe(outgoing);
+        discard(incoming);
+        return;
+      }
       if (reading && outgoing.reusedSocket && !response.destroyed) {
         // The service closed the connection while it lay idle.
         outgoing = call({ ...options, agent: this.once });
@@ -147,13 +152,6 @@ export class Neighbours {
     for (const socket of this.channels) socket.destroy();
     this.agent.destroy();
     this.once.destroy();
-  }
-
-  /** The service has answered and does not want the rest of the request. */
-  private cut(incoming: IncomingMessage, response: ServerResponse, outgoing: ClientRequest): void {
-    incoming.unpipe(outgoing);
-    if (response.writableFinished) incoming.destroy();
-    else response.once('finish', () => incoming.destroy());
   }
 
   /** Null where it cannot be reached. */
