@@ -83,9 +83,8 @@ describe('parcel stores', () => {
     await store.write(parcelId, Readable.from([Buffer.from('one')]));
     await store.check();
     await rm(at, { recursive: true });
-    for (const asked of [store.check(), store.read(parcelId), store.size(parcelId)]) {
-      await expect(asked).rejects.toThrow(Unavailable);
-    }
+    const asked = [store.check(), store.read(parcelId), store.size(parcelId)];
+    await Promise.all(asked.map((answer) => expect(answer).rejects.toThrow(Unavailable)));
   });
 
   test('a store that cannot finish a write is unavailable', async () => {
