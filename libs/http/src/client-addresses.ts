@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { AddressRanges, plainAddress } from '@symbolon/settings';
+import { AddressRanges, plainAddress } from '@symbolon/settings/addresses';
 
 /** Some proxies add the client's port. */
 const withPort = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/;

@@ -1,4 +1,3 @@
-export { AddressRanges, isAddressRange, plainAddress } from './addresses';
 export type { Address, LogLevel } from './forms';
 export { type DescribedSetting, type Environment, SettingsError } from './settings-reader';
 export { type ParcelPlace, type RabbitMqSettings, Settings } from './settings';

@@ -1,5 +1,5 @@
 import { isPolicyEventId } from '@symbolon/contracts';
-import { AddressRanges, isAddressRange } from '@symbolon/settings';
+import { AddressRanges, isAddressRange } from '@symbolon/settings/addresses';
 import type { Ballot } from './ballot';
 
 /**

@@ -1,4 +1,4 @@
-import { AddressRanges } from '@symbolon/settings';
+import { AddressRanges } from '@symbolon/settings/addresses';
 import type { Configuration } from '../policy/configuration';
 
 /** What policies look at in one command. */

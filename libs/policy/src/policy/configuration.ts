@@ -1,6 +1,6 @@
 import type { PolicyKey } from '@symbolon/contracts';
 import { codePoints, isUuid } from '@symbolon/http';
-import { isAddressRange } from '@symbolon/settings';
+import { isAddressRange } from '@symbolon/settings/addresses';
 
 /** A policy's configuration with every value in one form; keys that were not given are absent. */
 export interface Configuration {
